@@ -1,0 +1,1 @@
+"""Discretised partial differential equations."""

@@ -1,0 +1,1 @@
+"""The algorithms: pure functions on arrays, one family a folder."""

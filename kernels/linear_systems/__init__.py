@@ -1,0 +1,1 @@
+"""Sequences of sparse linear systems: Krylov methods, recycling, preconditioners, orderings."""
