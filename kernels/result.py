@@ -17,6 +17,7 @@ class Status(StrEnum):
     STAGNATED = "stagnated: no further progress is possible"
     BREAKDOWN = "breakdown: the recurrence divides by zero"
     NOT_FINITE = "not finite: NaN or infinity in the data or the iteration"
+    FAILED = "failed: the method raised an exception"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

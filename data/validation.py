@@ -1,0 +1,50 @@
+"""Bad input in one clear line: what is wrong, where, and what is allowed."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class InputError(ValueError):
+    """Input that cannot be used; the message is one line for the user."""
+
+
+def validated(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """An instance of a pydantic model from untrusted values; numbers may come as text.
+
+    Raises
+    ------
+    InputError
+        One line that names every wrong field, its value and what is allowed.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError("; ".join(_describe(model, problem) for problem in error.errors())) from None
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that does not exist: the nearest valid one, or all of them."""
+    names = sorted(known)
+    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return InputError(f"unknown {what} {name!r}: {hint}allowed: {', '.join(names)}")
+
+
+def _describe(model: type[BaseModel], problem: Any) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return str(unknown("parameter", field, model.model_fields))
+        case "missing":
+            return f"parameter {field!r} is missing"
+        case "value_error":
+            message = problem["msg"].removeprefix("Value error, ")
+            return f"{field}: {message}" if field else message
+        case _:
+            message = problem["msg"].removeprefix("Input should be ")
+            return f"{field}={problem['input']!r} is not allowed: it must be {message}"

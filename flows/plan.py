@@ -1,0 +1,160 @@
+"""What a run would compute, validated and compared with what the store holds, before anything is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from data.validation import InputError, validated
+from tasks.datasets import DataSet
+from tasks.results import ResultSet, results_url
+from tasks.store import Layout, canonical_digest, is_local, open_store, pending_shards, store_state
+from tasks.study import Settings, Size, Study
+
+MEMORY_PER_SHARD = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """One store of a plan: where it lies, how large it gets and how much of it exists."""
+
+    url: str
+    state: str
+    shards: int
+    shards_present: int
+    nbytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON-able values."""
+        return {
+            "url": self.url,
+            "state": self.state,
+            "shards": self.shards,
+            "shards_present": self.shards_present,
+            "bytes": self.nbytes,
+        }
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study with its settings, resolved into result sets and the folders that hold them."""
+
+    study: Study
+    size: Size
+    settings: Settings
+    root: str
+    result_sets: Mapping[str, ResultSet]
+    folders: Mapping[str, str]
+
+    @property
+    def identity(self) -> str:
+        """What tells this run's record from any other: the settings and the folders of its results."""
+        names = [folder.rsplit("/", 1)[-1] for folder in self.folders.values()]
+        return canonical_digest([self.study.name, self.settings.model_dump(mode="json"), names, self.root])
+
+    def data_url(self, problem: str) -> str:
+        """The store of a problem's data set."""
+        return self.result_sets[problem].data_set.url(self.root)
+
+    def stores(self) -> list[StorePlan]:
+        """All stores of the plan, data sets first."""
+        data = [plan_store(self.data_url(name), rs.data_set.layout()) for name, rs in self.result_sets.items()]
+        results = [plan_store(results_url(self.folders[name]), rs.layout()) for name, rs in self.result_sets.items()]
+        return data + results
+
+
+def resolve_settings(study: Study, size: Size, overrides: Mapping[str, Any]) -> Settings:
+    """The settings of a study at a size, with some replaced.
+
+    Raises
+    ------
+    InputError
+        One line for the first keys or values that are not allowed.
+    """
+    return validated(study.settings, {**study.sizes[size], **overrides})
+
+
+def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str, *, fresh: bool = False) -> StudyPlan:
+    """Resolve a study; ``fresh`` plans new results beside those that exist.
+
+    Raises
+    ------
+    InputError
+        For settings that are not allowed or need more memory than a worker should take.
+    """
+    settings = resolve_settings(study, size, overrides)
+    result_sets = {}
+    for name, problem in study.problems(settings).items():
+        data_set = DataSet(problem, settings.seed, settings.count, settings.instances_per_shard)
+        result_sets[name] = ResultSet(
+            study=study.name,
+            problem=name,
+            data_set=data_set,
+            instances_per_repetition=settings.instances,
+            contenders=study.contenders(settings, name),
+            metrics=study.metrics,
+            agreement=study.agreement(settings),
+            history_length=study.history_length(settings),
+            history_label=study.history_label,
+        )
+        for layout in (data_set.layout(), result_sets[name].layout()):
+            require_memory(layout)
+    folders = {name: _folder(results, root, fresh=fresh) for name, results in result_sets.items()}
+    return StudyPlan(study, size, settings, root, result_sets, folders)
+
+
+def require_memory(layout: Layout) -> None:
+    """Refuse a shard that does not fit into a worker.
+
+    Raises
+    ------
+    InputError
+        One line with the memory that a shard would take.
+    """
+    needed = layout.nbytes // layout.count * min(layout.shard_size, layout.count)
+    if needed > MEMORY_PER_SHARD:
+        raise InputError(
+            f"a shard of {min(layout.shard_size, layout.count)} instances takes {needed / 2**30:,.1f} GiB of memory, "
+            f"more than the {MEMORY_PER_SHARD / 2**30:.0f} GiB allowed: choose smaller instances or shards"
+        )
+
+
+def plan_store(url: str, layout: Layout) -> StorePlan:
+    """How much of a store exists."""
+    state = store_state(url)
+    present = 0
+    if state == "complete":
+        present = layout.shard_count
+    elif state == "unfinished":
+        present = layout.shard_count - len(pending_shards(open_store(url, "r")))
+    return StorePlan(url, state, layout.shard_count, present, layout.nbytes)
+
+
+def _folder(results: ResultSet, root: str, *, fresh: bool) -> str:
+    """The folder of the latest attempt, or of the next where a fresh one is asked for."""
+    attempt = 1
+    while _exists(results.url(root, attempt + 1)):
+        attempt += 1
+    if fresh and store_state(results_url(results.url(root, attempt))) == "complete":
+        attempt += 1
+    return results.url(root, attempt)
+
+
+def _exists(url: str) -> bool:
+    if is_local(url):
+        return Path(url).exists()
+    return bool(fsspec.url_to_fs(url)[0].exists(url))
+
+
+def default_root() -> str:
+    """The folder that holds everything unless another is named."""
+    return str(Path("assay-store").absolute())
+
+
+def checked_root(store: str) -> str:
+    """A store's root as an absolute path or URL."""
+    if not is_local(store):
+        return store
+    return str(Path(store).expanduser().absolute())

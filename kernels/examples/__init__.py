@@ -1,0 +1,1 @@
+"""Small methods that show how a kernel is written."""

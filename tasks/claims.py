@@ -1,0 +1,166 @@
+"""Claims: a measured statistic against a threshold, with a confidence interval and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+if TYPE_CHECKING:  # Dask workers import studies, and with them claims, but never judge one
+    import xarray as xr
+
+Statistic = Callable[["xr.Dataset"], float]
+CONFIDENCE = 0.95
+
+
+class Verdict(StrEnum):
+    """What a measurement says of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that a measurement can refute.
+
+    Attributes
+    ----------
+    name : str
+        Short, unique within a study, in kebab case.
+    statement : str
+        The claim in words.
+    source : str
+        Where the paper states it (table, section) or why the check stands.
+    problem : str
+        The problem of the study that it is measured on.
+    statistic : callable
+        The results of one repetition (dimensions instance and contender) -> the measured number; NaN if undefined.
+    threshold : float
+        What the statistic is compared with.
+    comparison : {">=", "<="}
+        The side of the threshold on which the claim holds.
+    scale : {"log", "linear"}
+        The scale on which repetitions scatter symmetrically: log for ratios.
+    role : {"paper", "practice", "control"}
+        The paper's own claim, a comparison with today's practice, or a control that must come out as stated for the
+        others to mean anything.
+    """
+
+    name: str
+    statement: str
+    source: str
+    problem: str
+    statistic: Statistic
+    threshold: float
+    comparison: Literal[">=", "<="] = ">="
+    scale: Literal["log", "linear"] = "log"
+    role: Literal["paper", "practice", "control"] = "paper"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim with its measurement: estimate, confidence interval over repetitions and verdict."""
+
+    name: str
+    statement: str
+    source: str
+    problem: str
+    role: str
+    comparison: str
+    threshold: float
+    estimate: float
+    lower: float
+    upper: float
+    repetitions: int
+    verdict: Verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        """The judgement as JSON-able values; numbers that are not finite become None."""
+        return {
+            key: None if isinstance(value, float) and not np.isfinite(value) else value
+            for key, value in asdict(self).items()
+        }
+
+
+def ratio_of_means(results: xr.Dataset, *, metric: str, numerator: str, denominator: str, floor: float = 0.0) -> float:
+    """Mean of a metric for one contender over its mean for another, on the instances where both are finite.
+
+    Means below ``floor``, the smallest value that means anything, count as that.
+    """
+    values = results[metric]
+    top, bottom = values.sel(contender=numerator).values, values.sel(contender=denominator).values
+    both = np.isfinite(top) & np.isfinite(bottom)
+    if not both.any():
+        return float("nan")
+    means = np.maximum([top[both].mean(), bottom[both].mean()], floor)
+    return float(means[0] / means[1]) if means[1] > 0 else float("nan")
+
+
+def largest(results: xr.Dataset, *, metric: str, contender: str) -> float:
+    """The worst value of a metric over the instances of a repetition; a missing value counts as infinite."""
+    values = results[metric].sel(contender=contender).values
+    return float(np.where(np.isfinite(values), values, np.inf).max())
+
+
+def ratio(metric: str, numerator: str, denominator: str, floor: float = 0.0) -> Statistic:
+    """The statistic :func:`ratio_of_means` for one metric and two contenders."""
+    return partial(ratio_of_means, metric=metric, numerator=numerator, denominator=denominator, floor=floor)
+
+
+def confidence_interval(
+    values: NDArray[np.float64], scale: Literal["log", "linear"] = "linear", confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """Estimate and Student-t interval of the mean of independent repetitions, shape (repetitions,).
+
+    The repetitions are the independent units: instances within one may depend on each other, as they do along a
+    recycling sequence. On the log scale the estimate is the geometric mean. A value that is not finite (or not positive
+    on the log scale), or fewer than two values, leaves the interval unbounded.
+    """
+    values = np.asarray(values, float)
+    usable = np.isfinite(values).all() and (scale == "linear" or (values > 0).all())
+    if values.size < 2 or not usable:
+        estimate = float(values.mean()) if values.size and np.isfinite(values).all() else float("nan")
+        return estimate, -np.inf, np.inf
+    scattered = np.log(values) if scale == "log" else values
+    centre = scattered.mean()
+    half = stdtrit(values.size - 1, 0.5 + confidence / 2) * scattered.std(ddof=1) / np.sqrt(values.size)
+    bounds = np.array([centre, centre - half, centre + half])
+    estimate, lower, upper = np.exp(bounds) if scale == "log" else bounds
+    return float(estimate), float(lower), float(upper)
+
+
+def judge(claim: Claim, results: xr.Dataset) -> Judgement:
+    """Measure a claim on results with dimensions instance and contender and a coordinate ``repetition(instance)``."""
+    values = np.array([claim.statistic(group) for _, group in results.groupby("repetition")])
+    estimate, lower, upper = confidence_interval(values, claim.scale)
+    return Judgement(
+        name=claim.name,
+        statement=claim.statement,
+        source=claim.source,
+        problem=claim.problem,
+        role=claim.role,
+        comparison=claim.comparison,
+        threshold=claim.threshold,
+        estimate=estimate,
+        lower=lower,
+        upper=upper,
+        repetitions=values.size,
+        verdict=_verdict(claim, lower, upper),
+    )
+
+
+def _verdict(claim: Claim, lower: float, upper: float) -> Verdict:
+    if claim.comparison == "<=":
+        lower, upper = -upper, -lower
+    threshold = claim.threshold if claim.comparison == ">=" else -claim.threshold
+    if lower >= threshold:
+        return Verdict.HOLDS
+    return Verdict.FAILS if upper < threshold else Verdict.INCONCLUSIVE

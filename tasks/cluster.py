@@ -1,0 +1,73 @@
+"""The Dask cluster: a local one by default, an existing scheduler by its address."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+import dask
+from distributed import Client, LocalCluster
+
+from data.validation import InputError
+
+LOCAL = "local"
+CONNECT_TIMEOUT = 10
+
+
+class ClusterError(InputError):
+    """A scheduler that cannot be used; the message is one line."""
+
+
+@contextlib.contextmanager
+def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator[str]:
+    """Yield the address of a scheduler: of a new local cluster, or of the one that is named.
+
+    Local workers are single-threaded processes on the loopback interface, one a core unless ``workers`` says otherwise.
+
+    Raises
+    ------
+    ClusterError
+        If the named scheduler does not answer within ten seconds.
+    """
+    if scheduler != LOCAL:
+        check_scheduler(scheduler)
+        yield scheduler
+        return
+    quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.tick.limit": "1h"}
+    with (
+        dask.config.set(quiet),
+        LocalCluster(
+            n_workers=workers or os.cpu_count() or 1,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+            memory_limit=0,
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
+
+
+def check_scheduler(address: str) -> None:
+    """Make sure that a scheduler answers.
+
+    Raises
+    ------
+    ClusterError
+        One line with the address and what is expected there.
+    """
+    try:
+        with connect(address) as client:
+            workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(
+            f"Dask scheduler {address!r} does not answer within {CONNECT_TIMEOUT} s ({type(error).__name__}): "
+            f"give {LOCAL!r} or the address of a running scheduler such as tcp://127.0.0.1:8786"
+        ) from error
+    if not workers:
+        raise ClusterError(f"Dask scheduler {address!r} has no workers: start one with `dask worker {address}`")
+
+
+def connect(address: str) -> Client:
+    """A client of the scheduler at an address."""
+    return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)

@@ -1,0 +1,109 @@
+"""Running contenders on instances: isolated, timed, one thread each, warmed up outside the measured time."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from data.problem import instance_generator
+from kernels.result import Result, Status
+from tasks.study import Contender, Metric
+
+_STATUSES = list(Status)
+_METHOD_STREAM = 2**32  # spawn keys of the methods' own random streams lie beyond those of the instances
+_warmed_up: set[str] = set()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one contender did on one instance and how long it took."""
+
+    result: Result
+    cpu_seconds: float
+    wall_seconds: float
+    failure: str = ""
+
+    def score(self, metric: Metric, instance: Any) -> float:
+        """The metric's value, NaN where the method failed."""
+        return float("nan") if self.result.status is Status.FAILED else float(metric.measure(instance, self.result))
+
+
+def status_code(status: Status) -> int:
+    """The integer that stores a status."""
+    return _STATUSES.index(status)
+
+
+def status_legend() -> str:
+    """The meaning of the stored integers."""
+    return "status: " + ", ".join(f"{code} = {status.name.lower()}" for code, status in enumerate(_STATUSES))
+
+
+def run_contender(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
+    """Run one contender on consecutive instances, the first of which has index ``first``; never raises.
+
+    Every instance is timed alone (a sequential method's first one includes its preparation, such as sorting), on one
+    BLAS thread. The first call in a process runs one instance untimed, so that compilation is not measured.
+    """
+    run = _run_sequence if contender.sequential else _run_each
+    with threadpool_limits(1):
+        if repr(contender) not in _warmed_up:
+            run(contender, instances[:1], seed, first)
+            _warmed_up.add(repr(contender))
+        return run(contender, instances, seed, first)
+
+
+def _run_each(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
+    return [
+        _timed(partial(contender.method, instance, **_options(contender, seed, first + i)))
+        for i, instance in enumerate(instances)
+    ]
+
+
+def _run_sequence(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    results = contender.method(instances, **_options(contender, seed, first))
+    position = 0
+
+    def advance() -> Result:
+        nonlocal position
+        result: Result
+        position, result = next(results)
+        return result
+
+    failure = "the sequence ended early"
+    for _ in instances:
+        outcome = _timed(advance)
+        if outcome.failure:
+            failure = outcome.failure
+            break
+        outcomes[position] = outcome
+    return [outcomes.get(i) or _failed(failure) for i in range(len(instances))]
+
+
+def _options(contender: Contender, seed: int, index: int) -> dict[str, Any]:
+    if not contender.stochastic:
+        return dict(contender.options)
+    return {**contender.options, "random": instance_generator(seed, _METHOD_STREAM + index)}
+
+
+def _timed(call: Callable[[], Result]) -> Outcome:
+    cpu, wall = time.thread_time(), time.perf_counter()
+    try:
+        result = call()
+    except Exception as error:  # noqa: BLE001 - one failing contender must not stop the others
+        return _failed(_one_line(error))
+    return Outcome(result, time.thread_time() - cpu, time.perf_counter() - wall)
+
+
+def _failed(failure: str) -> Outcome:
+    return Outcome(Result(np.empty(0), Status.FAILED, np.empty(0)), float("nan"), float("nan"), failure)
+
+
+def _one_line(error: BaseException) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.name}, line {frame.lineno})".replace("\n", " ")

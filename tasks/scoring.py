@@ -1,0 +1,77 @@
+"""From stored results to what is reported: a table of contenders, their curves and the judgement of every claim."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from kernels.result import Status
+from tasks.claims import Claim, Judgement, judge
+from tasks.contenders import status_code
+from tasks.results import DISTANCE, TIMINGS, ResultSet, results_url, timings_url
+from tasks.store import DIGESTS
+
+CURVE_POINTS = 320
+
+
+def load_table(folder: str) -> xr.Dataset:
+    """Results and timings of a finished run, lazily, with dimensions instance, contender and step."""
+    results: xr.Dataset = xr.open_zarr(results_url(folder), chunks=None)
+    timings = xr.open_zarr(timings_url(folder), chunks=None)
+    return results.merge(timings[list(TIMINGS)]).drop_vars(DIGESTS)
+
+
+def summarise(results: ResultSet, table: xr.Dataset) -> list[dict[str, Any]]:
+    """One row a contender: means of all metrics over the instances where they are finite, and what went wrong.
+
+    ``<metric>_not_finite`` counts the instances that the mean leaves out; it is absent where there are none.
+    """
+    rows = []
+    for contender in results.contenders:
+        column = table.sel(contender=contender.name)
+        status = column["status"].values
+        row: dict[str, Any] = {
+            "problem": results.problem,
+            "contender": contender.name,
+            "role": contender.role,
+            "instances": status.size,
+            "unsolved": int((status != status_code(Status.CONVERGED)).sum()),
+            "failed": int((status == status_code(Status.FAILED)).sum()),
+        }
+        for name in [*(metric.name for metric in results.metrics), DISTANCE, *TIMINGS]:
+            values = column[name].values
+            finite = np.isfinite(values)
+            row[name] = float(values[finite].mean()) if finite.any() else None
+            row[f"{name}_max"] = float(values[finite].max()) if finite.any() else None
+            if not finite.all():
+                row[f"{name}_not_finite"] = int((~finite).sum())
+        rows.append(row)
+    return rows
+
+
+def judge_claims(claims: tuple[Claim, ...], tables: dict[str, xr.Dataset]) -> list[Judgement]:
+    """The judgement of every claim on the table of its problem."""
+    scalars = {problem: table.drop_dims("step").load() for problem, table in tables.items()}
+    return [judge(claim, scalars[claim.problem]) for claim in claims]
+
+
+def median_curve(table: xr.Dataset, contender: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The median history over instances at log-spaced steps; a finished instance keeps its last value.
+
+    Returns
+    -------
+    steps, values : ndarray, shape (points,)
+        At most CURVE_POINTS points; steps where the median is not finite are left out.
+    """
+    column = table.sel(contender=contender)
+    lengths = column["steps"].values
+    longest = int(lengths.max(initial=0))
+    if longest == 0:
+        return np.empty(0, np.int64), np.empty(0)
+    steps = np.unique(np.geomspace(1, longest, CURVE_POINTS).astype(np.int64)) - 1
+    history = column["history"].values[lengths > 0]
+    last = np.minimum(steps[None, :], lengths[lengths > 0][:, None] - 1)
+    values = np.median(np.take_along_axis(history, last, axis=1), axis=0)
+    finite = np.isfinite(values)
+    return steps[finite], values[finite]

@@ -1,0 +1,311 @@
+"""Zarr stores written shard by shard.
+
+A shard is a block of consecutive instances and consists of whole chunks, so that no two writers ever share a chunk.
+Each shard leaves a digest of what was written, which tells a missing or damaged shard from a zero; a store is complete
+when its attribute ``state`` says so, the last of all writes.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from data.problem import Variable
+from data.validation import InputError
+
+FORMAT_VERSION = 1
+CHUNK_BYTES = 4 * 2**20
+DIGEST_BYTES = 16
+DIGESTS = "shard_digest"
+
+Arrays = Mapping[str, NDArray[Any]]
+Coordinates = Mapping[str, tuple[tuple[str, ...], NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a store says of itself: coordinates (name -> dimensions and values) and attributes."""
+
+    coordinates: Coordinates
+    attributes: Mapping[str, Any]
+
+
+class StoreError(InputError):
+    """A store that cannot be used as asked; the message is one line that says what to do."""
+
+
+class DamagedShardError(StoreError):
+    """A shard whose arrays are missing, unreadable or not what was written."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a store holds: variables along a leading ``instance`` dimension, cut into shards.
+
+    ``digest`` identifies everything that the arrays depend on.
+    """
+
+    digest: str
+    count: int
+    shard_size: int
+    variables: Mapping[str, Variable]
+
+    @property
+    def shard_count(self) -> int:
+        """The number of shards, the last of which may be shorter."""
+        return -(-self.count // self.shard_size)
+
+    @property
+    def shards(self) -> range:
+        """All shard numbers."""
+        return range(self.shard_count)
+
+    @property
+    def nbytes(self) -> int:
+        """The uncompressed size of the variables in bytes."""
+        return self.count * sum(_item_bytes(variable) for variable in self.variables.values())
+
+    def rows(self, shard: int) -> slice:
+        """The instances of a shard."""
+        return slice(shard * self.shard_size, min((shard + 1) * self.shard_size, self.count))
+
+    def chunk_length(self, variable: Variable) -> int:
+        """Instances per chunk: the largest divisor of the shard size that keeps a chunk below CHUNK_BYTES."""
+        limit = max(1, CHUNK_BYTES // max(1, _item_bytes(variable)))
+        return max(d for d in range(1, min(self.shard_size, limit) + 1) if self.shard_size % d == 0)
+
+
+def canonical_digest(description: Any) -> str:
+    """A short SHA-256 of a JSON-able description, independent of the order of its keys."""
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def join_url(root: str, *parts: str) -> str:
+    """A location below a root folder or URL; parts that would leave the root are refused."""
+    for part in parts:
+        if part in {"", ".", ".."} or "/" in part or "\\" in part:
+            raise StoreError(f"store name {part!r} is not allowed: use one folder name below {root}")
+    return "/".join([root.rstrip("/"), *parts])
+
+
+def is_local(url: str) -> bool:
+    """Whether a store URL is a path of this machine's file system."""
+    return "://" not in url
+
+
+def open_store(url: str, mode: str = "r+") -> zarr.Group:
+    """Open a Zarr group such that every chunk is written, also one that holds only the fill value."""
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        return zarr.open_group(url, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+
+
+def require_writable(root: str) -> None:
+    """Refuse, before anything is written, a local root folder that cannot be written to.
+
+    Raises
+    ------
+    StoreError
+        One line that names the folder in the way.
+    """
+    if not is_local(root):
+        return
+    folder = Path(root).absolute()
+    existing = next(parent for parent in [folder, *folder.parents] if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise StoreError(f"store {root} is not writable: {existing} is not a folder that this user may write to")
+
+
+def store_state(url: str) -> str:
+    """``absent``, ``foreign`` (not a store of this project), ``unfinished`` or ``complete``."""
+    try:
+        group = open_store(url, "r")
+    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+        return "foreign" if is_local(url) and Path(url).exists() and any(Path(url).iterdir()) else "absent"
+    state = group.attrs.get("state")
+    return str(state) if state in {"unfinished", "complete"} else "absent"
+
+
+def prepare_store(url: str, layout: Layout, describe: Callable[[], Description]) -> list[int]:
+    """Create a store, or find what an earlier run left of it, and return the shards still to be written.
+
+    Raises
+    ------
+    StoreError
+        If something else lies at the location: nothing is ever overwritten.
+    """
+    state = store_state(url)
+    if state == "foreign":
+        raise StoreError(f"{url} exists and is not a store of Assay: choose another location or remove it")
+    if state == "absent":
+        _create_store(url, layout, describe())
+    group = open_store(url, "r")
+    found = group.attrs.get("digest")
+    if found != layout.digest:
+        raise StoreError(f"{url} was made by other parameters ({found}, not {layout.digest}): choose another location")
+    if state == "unfinished" and is_local(url):
+        for leftover in Path(url).rglob("*.partial"):  # half-written chunks of a writer that was killed
+            leftover.unlink(missing_ok=True)
+    return pending_shards(group)
+
+
+def pending_shards(group: zarr.Group) -> list[int]:
+    """The shards that have no digest yet."""
+    written = np.asarray(_array(group, DIGESTS)[:]).any(axis=1)
+    return [int(shard) for shard in np.flatnonzero(~written)]
+
+
+def write_shard(url: str, layout: Layout, shard: int, arrays: Arrays) -> None:
+    """Write one shard, its digest last.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not those of the layout, or the shard does not consist of whole chunks.
+    """
+    group = open_store(url)
+    rows = layout.rows(shard)
+    if set(arrays) != set(layout.variables):
+        raise ValueError(f"shard {shard}: arrays {sorted(arrays)} given, {sorted(layout.variables)} expected")
+    for name, values in arrays.items():
+        variable = layout.variables[name]
+        expected = (rows.stop - rows.start, *variable.shape)
+        if values.shape != expected or values.dtype != np.dtype(variable.dtype):
+            raise ValueError(f"{name}: {values.dtype}{values.shape} given, {variable.dtype}{expected} expected")
+        target = _array(group, name)
+        assert_aligned(rows, target.chunks[0], layout.count)
+        target[rows] = values
+    _array(group, DIGESTS)[shard] = _digest(arrays)
+
+
+def assert_aligned(rows: slice, chunk: int, count: int) -> None:
+    """Refuse a block of rows that shares a chunk with another: two writers of one chunk corrupt it silently."""
+    if rows.start % chunk or (rows.stop % chunk and rows.stop != count):
+        raise ValueError(f"rows {rows.start}:{rows.stop} do not consist of whole chunks of {chunk} rows")
+
+
+def read_shard(url: str, layout: Layout, shard: int) -> dict[str, NDArray[Any]]:
+    """The arrays of one shard, checked against the digest that its writer left.
+
+    Raises
+    ------
+    DamagedShardError
+        If a chunk is missing, cannot be decoded or holds other values than were written.
+    """
+    group = open_store(url, "r")
+    arrays = {}
+    for name in layout.variables:
+        try:
+            arrays[name] = np.asarray(_array(group, name)[layout.rows(shard)])
+        except Exception as error:
+            raise DamagedShardError(_damage(url, layout, shard, f"{name} cannot be decoded ({error})")) from error
+    if not np.array_equal(_array(group, DIGESTS)[shard], _digest(arrays)):
+        raise DamagedShardError(_damage(url, layout, shard, "its arrays are missing or differ from what was written"))
+    return arrays
+
+
+def damaged_shards(url: str, layout: Layout) -> dict[int, str]:
+    """What is wrong with each written shard that does not read back as it was written."""
+    pending = set(pending_shards(open_store(url, "r")))
+    damaged = {}
+    for shard in set(layout.shards) - pending:
+        try:
+            read_shard(url, layout, shard)
+        except DamagedShardError as error:
+            damaged[shard] = str(error)
+    return damaged
+
+
+def discard_shards(url: str, shards: list[int]) -> None:
+    """Mark shards as not written, so that the next run computes them again."""
+    group = open_store(url)
+    group.attrs["state"] = "unfinished"
+    for shard in shards:
+        _array(group, DIGESTS)[shard] = np.zeros(DIGEST_BYTES, np.uint8)
+
+
+def complete_store(url: str) -> None:
+    """Consolidate the metadata and set the completion mark, the last write of all.
+
+    Raises
+    ------
+    StoreError
+        If a shard is missing.
+    """
+    group = open_store(url)
+    if missing := pending_shards(group):
+        raise StoreError(f"{url}: shards {missing} are missing; run the same command again to compute them")
+    if group.attrs["state"] != "complete":
+        group.attrs["state"] = "complete"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+            zarr.consolidate_metadata(group.store)
+
+
+def _create_store(url: str, layout: Layout, description: Description) -> None:
+    group = open_store(url, "w")
+    for name, (dims, values) in description.coordinates.items():
+        group.create_array(name, data=np.asarray(values), dimension_names=dims)
+    for name, variable in layout.variables.items():
+        group.create_array(
+            name,
+            shape=(layout.count, *variable.shape),
+            chunks=(layout.chunk_length(variable), *(max(1, extent) for extent in variable.shape)),
+            dtype=variable.dtype,
+            fill_value=_fill_value(np.dtype(variable.dtype)),
+            dimension_names=("instance", *variable.dims),
+            attributes={"long_name": variable.long_name, "units": variable.units},
+        )
+    group.create_array(
+        DIGESTS,
+        shape=(layout.shard_count, DIGEST_BYTES),
+        chunks=(1, DIGEST_BYTES),
+        dtype="uint8",
+        fill_value=0,
+        dimension_names=("shard", "digest_byte"),
+        attributes={"long_name": "BLAKE2b digest of the arrays of each shard; zero where not written"},
+    )
+    # The state comes last: a store without one is half created and is made anew.
+    group.attrs.update(
+        {
+            **description.attributes,
+            "format_version": FORMAT_VERSION,
+            "digest": layout.digest,
+            "shard_size": layout.shard_size,
+            "state": "unfinished",
+        }
+    )
+
+
+def _array(group: zarr.Group, name: str) -> Any:
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        return group[name]
+
+
+def _fill_value(dtype: np.dtype[Any]) -> float | int:
+    return float("nan") if dtype.kind == "f" else (-1 if dtype.kind == "i" else 0)
+
+
+def _item_bytes(variable: Variable) -> int:
+    return int(np.dtype(variable.dtype).itemsize * np.prod(variable.shape, dtype=np.int64))
+
+
+def _digest(arrays: Arrays) -> NDArray[np.uint8]:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _damage(url: str, layout: Layout, shard: int, what: str) -> str:
+    rows = layout.rows(shard)
+    return f"{url}: shard {shard} (instances {rows.start} to {rows.stop - 1}): {what}; run again with --repair"

@@ -1,0 +1,198 @@
+"""Logging to MLflow: one parent run a record, one child run a contender, written whole or resumed, never doubled."""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from numpy.typing import NDArray
+
+from data.validation import InputError
+from tasks.store import is_local
+
+IDENTITY = "assay.identity"
+TIMEOUT = 10
+_BATCH = 1000
+_PARAM_LENGTH = 6000
+
+Curve = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+class TrackingError(InputError):
+    """An MLflow server that cannot be used; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run in MLflow holds; ``identity`` tells a record logged before from a new one."""
+
+    name: str
+    identity: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    inputs: Sequence["StoredInput"] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    children: Sequence["Record"] = ()
+
+
+@dataclass(frozen=True)
+class StoredInput:
+    """A data set that a run read."""
+
+    name: str
+    digest: str
+    url: str
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """Where a record went and whether it was there already."""
+
+    run_id: str
+    experiment_id: str
+    artifacts: str
+    tracking_uri: str
+    reused: bool
+
+
+def tracking_uri(root: str) -> str:
+    """MLFLOW_TRACKING_URI where it is set, else an SQLite database below a store's root (or the current folder)."""
+    if configured := os.environ.get("MLFLOW_TRACKING_URI"):
+        return configured
+    folder = Path(root if is_local(root) else "assay-store").absolute() / "mlflow"
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def open_tracking(root: str) -> MlflowClient:
+    """A client of the tracking store; a new database is created and migrated here, once, by this process.
+
+    Raises
+    ------
+    TrackingError
+        If a tracking server does not answer within ten seconds.
+    """
+    uri = tracking_uri(root)
+    if uri.startswith(("http://", "https://")):
+        check_server(uri)
+    elif uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(uri)
+
+
+def check_server(uri: str) -> None:
+    """Make sure that an MLflow server answers.
+
+    Raises
+    ------
+    TrackingError
+        One line with the address.
+    """
+    try:
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT).raise_for_status()
+    except httpx.HTTPError as error:
+        raise TrackingError(
+            f"MLflow server {uri!r} does not answer within {TIMEOUT} s ({type(error).__name__}): "
+            "start it, correct MLFLOW_TRACKING_URI, or unset it to use an SQLite file"
+        ) from error
+
+
+def log_record(client: MlflowClient, root: str, experiment: str, record: Record) -> LoggedRun:
+    """Log a record and its children.
+
+    A finished run with the same identity is returned as it is. One that was cut off is completed: its metrics carry
+    timestamps derived from the run's start, so that MLflow drops what was logged before instead of doubling it.
+    """
+    experiment_id = _experiment(client, root, experiment)
+    run = _find(client, experiment_id, record.identity)
+    finished = run is not None and run.info.status == "FINISHED"
+    if not finished:
+        run = _log(client, experiment_id, record, run, parent=None)
+    assert run is not None
+    return LoggedRun(
+        run.info.run_id, experiment_id, run.info.artifact_uri or "", str(client.tracking_uri), reused=finished
+    )
+
+
+def finished_runs(client: MlflowClient, experiment: str, filters: str = "", limit: int = 1) -> list[Run]:
+    """The latest finished parent runs of an experiment, newest first."""
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    conditions = ["attributes.status = 'FINISHED'", "tags.`assay.parent` = 'yes'", *([filters] if filters else [])]
+    return list(
+        client.search_runs(
+            [found.experiment_id], " and ".join(conditions), max_results=limit, order_by=["attributes.start_time DESC"]
+        )
+    )
+
+
+def _log(client: MlflowClient, experiment_id: str, record: Record, run: Run | None, parent: str | None) -> Run:
+    if run is None:
+        tags = {IDENTITY: record.identity, "assay.parent": "no" if parent else "yes"}
+        tags |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+        run = client.create_run(experiment_id, int(time.time() * 1000), tags, record.name)
+    run_id, start = run.info.run_id, run.info.start_time
+    if run.info.status != "FINISHED":
+        for child in record.children:
+            _log(client, experiment_id, child, _find(client, experiment_id, child.identity, run_id), run_id)
+        _log_values(client, run_id, start, record)
+        for path, figure in record.figures.items():
+            client.log_figure(run_id, figure, path)
+        for path, document in record.documents.items():
+            client.log_text(run_id, json.dumps(document, indent=2), path)
+        client.set_terminated(run_id)
+    return client.get_run(run_id)
+
+
+def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -> None:
+    metrics = [Metric(name, value, start, 0) for name, value in record.metrics.items() if np.isfinite(value)]
+    for name, (steps, values) in record.curves.items():
+        metrics += [
+            Metric(name, float(value), start + int(step), int(step)) for step, value in zip(steps, values, strict=True)
+        ]
+    params = [Param(name, str(value)[:_PARAM_LENGTH]) for name, value in record.params.items()]
+    tags = [RunTag(name, value) for name, value in record.tags.items()]
+    client.log_batch(run_id, params=params, tags=tags)
+    for begin in range(0, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics=metrics[begin : begin + _BATCH])
+    if record.inputs:
+        client.log_inputs(
+            run_id,
+            [
+                DatasetInput(
+                    Dataset(item.name, item.digest, "zarr", json.dumps({"uri": item.url})),
+                    [InputTag("mlflow.data.context", "problem")],
+                )
+                for item in record.inputs
+            ],
+        )
+
+
+def _find(client: MlflowClient, experiment_id: str, identity: str, parent: str | None = None) -> Run | None:
+    condition = f"tags.`{IDENTITY}` = '{identity}'"
+    if parent:
+        condition += f" and tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"
+    found = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])
+    return found[0] if found else None
+
+
+def _experiment(client: MlflowClient, root: str, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None
+    if str(client.tracking_uri).startswith("sqlite:"):
+        location = (Path(tracking_uri(root).removeprefix("sqlite:///")).parent / "artifacts" / name).as_uri()
+    return str(client.create_experiment(name, location))
