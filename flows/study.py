@@ -18,7 +18,7 @@ from tasks.scoring import median_curve
 from tasks.stages import ensure_data_set, ensure_results, load_tables, score, track
 from tasks.store import require_writable
 from tasks.study import Size
-from tasks.tracking import LoggedRun, Record, StoredInput, open_tracking
+from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
 
 StudyName = StrEnum("StudyName", {name.replace("-", "_"): name for name in study_families()})  # type: ignore[misc]
 
@@ -141,14 +141,3 @@ def study_record(
 
 def _input(plan: StudyPlan, problem: str) -> StoredInput:
     return StoredInput(problem, plan.result_sets[problem].data_set.digest, plan.data_url(problem))
-
-
-def mlflow_report(logged: LoggedRun) -> dict[str, Any]:
-    """Where a run lies in MLflow."""
-    return {
-        "run_id": logged.run_id,
-        "experiment_id": logged.experiment_id,
-        "tracking_uri": logged.tracking_uri,
-        "artifacts": logged.artifacts,
-        "reused": logged.reused,
-    }

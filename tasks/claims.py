@@ -104,10 +104,10 @@ def ratio_of_means(results: xr.Dataset, *, metric: str, numerator: str, denomina
     return float(means[0] / means[1]) if means[1] > 0 else float("nan")
 
 
-def largest(results: xr.Dataset, *, metric: str, contender: str) -> float:
-    """The worst value of a metric over the instances of a repetition; a missing value counts as infinite."""
+def share_above(results: xr.Dataset, *, metric: str, contender: str, limit: float) -> float:
+    """The share of instances on which a metric exceeds a limit; a value that is not finite exceeds it."""
     values = results[metric].sel(contender=contender).values
-    return float(np.where(np.isfinite(values), values, np.inf).max())
+    return float(1.0 - (values <= limit).mean())
 
 
 def ratio(metric: str, numerator: str, denominator: str, floor: float = 0.0) -> Statistic:

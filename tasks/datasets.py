@@ -70,11 +70,14 @@ class DataSet:
 
     def describe(self) -> Description:
         """Coordinates, and in the attributes all that a reader needs to trust the data set or make it again."""
-        dims = {dim for variable in self.layout().variables.values() for dim in variable.dims}
-        coordinates = {
-            name: ((name,) if name in dims else tuple(dims), values)
-            for name, values in self.problem.coordinates().items()
+        extents = {
+            dim: extent for v in self.layout().variables.values() for dim, extent in zip(v.dims, v.shape, strict=True)
         }
+        coordinates = {}
+        for name, values in self.problem.coordinates().items():
+            # A coordinate lies along the dimension of its name or, on unstructured meshes, along the one of its length.
+            candidates = [name] if name in extents else [dim for dim, n in extents.items() if n == len(values)]
+            coordinates.update({name: ((dim,), values) for dim in candidates[:1]})
         attributes = {
             "title": self.problem.summary,
             "references": self.problem.reference,

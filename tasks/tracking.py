@@ -125,6 +125,17 @@ def log_record(client: MlflowClient, root: str, experiment: str, record: Record)
     )
 
 
+def mlflow_report(logged: LoggedRun) -> dict[str, Any]:
+    """Where a run lies in MLflow."""
+    return {
+        "run_id": logged.run_id,
+        "experiment_id": logged.experiment_id,
+        "tracking_uri": logged.tracking_uri,
+        "artifacts": logged.artifacts,
+        "reused": logged.reused,
+    }
+
+
 def finished_runs(client: MlflowClient, experiment: str, filters: str = "", limit: int = 1) -> list[Run]:
     """The latest finished parent runs of an experiment, newest first."""
     found = client.get_experiment_by_name(experiment)

@@ -1,0 +1,123 @@
+"""The flow that makes a data set: instances of a problem and their solutions."""
+
+import os
+from enum import StrEnum
+from typing import Annotated, Any
+
+from prefect import flow, runtime
+from prefect.artifacts import create_markdown_artifact
+from pydantic import Field
+
+from data.registry import problem as find_problem
+from data.registry import problems
+from data.validation import InputError
+from flows.plan import StorePlan, checked_root, default_root, plan_store, require_memory
+from flows.solvers import SOLVER_METRICS, PreconditionerName, Solver, make_solver
+from tasks.cluster import LOCAL, open_cluster
+from tasks.datasets import DataSet
+from tasks.provenance import environment, machine, source_digest
+from tasks.stages import ensure_data_set, track
+from tasks.store import require_writable
+from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
+
+EXPERIMENT = "generate"
+SHARD_SIZE = 50
+
+ProblemName = StrEnum("ProblemName", {name.replace("-", "_"): name for name in problems()})  # type: ignore[misc]
+
+
+@flow(name="generate", flow_run_name="{problem}-{count}")
+def generate(
+    problem: Annotated[ProblemName, Field(description="the family of instances, see `assay list`")],
+    count: Annotated[int, Field(ge=1, le=10**8, description="number of instances")] = 100,
+    settings: Annotated[
+        dict[str, Any], Field(description="parameters of the problem that differ from its defaults, such as grid")
+    ] = {},  # noqa: B006 - Prefect shows the default in its form and never changes it
+    solver: Annotated[Solver, Field(description="what solves the systems")] = Solver.DIRECT,
+    preconditioner: Annotated[
+        PreconditionerName, Field(description="of the Krylov solvers")
+    ] = PreconditionerName.JACOBI,
+    tolerance: Annotated[float, Field(gt=0, lt=1, description="on the true relative residual")] = 1e-8,
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1, description="seed of all random draws")] = 0,
+    shard_size: Annotated[
+        int, Field(ge=1, le=10**6, description="instances per unit of work and of storage")
+    ] = SHARD_SIZE,
+    out: Annotated[str, Field(description="path or URL of the data set; empty: below the store, by its digest")] = "",
+    store: Annotated[str, Field(description="folder or URL of the store; empty: ASSAY_STORE or ./assay-store")] = "",
+    scheduler: Annotated[str, Field(description="'local' or the address of a Dask scheduler")] = LOCAL,
+    workers: Annotated[int | None, Field(ge=1, le=1024, description="local workers; empty: one a core")] = None,
+    repair: Annotated[bool, Field(description="check all stored shards and compute damaged ones again")] = False,
+) -> dict[str, Any]:
+    """Draw the instances of a problem, solve them on the cluster and store both in Zarr, with their provenance.
+
+    What an interrupted run left is resumed by the same parameters; a finished data set is reused.
+    """
+    root = checked_root(store or os.environ.get("ASSAY_STORE") or default_root())
+    data_set = resolve_data_set(
+        problem.value, count, settings, make_solver(solver, tolerance, preconditioner), seed, shard_size
+    )
+    url = checked_root(out) if out else data_set.url(root)
+    require_writable(url)
+    open_tracking(root)
+    with open_cluster(scheduler, workers) as address:
+        report = ensure_data_set(data_set, url, address, repair=repair)
+    request = {"problem": problem.value, "count": count, "settings": settings, "solver": solver.value}
+    logged = track(root, EXPERIMENT, lambda: _record(data_set, report))
+    create_markdown_artifact(
+        f"Data set of {count} instances of {problem.value}: `{url}`", key=f"generate-{problem.value}"
+    )
+    return {
+        **request,
+        "data_sets": [report],
+        "mlflow": mlflow_report(logged),
+        "prefect_flow_run": str(runtime.flow_run.id),
+    }
+
+
+def resolve_data_set(
+    problem: str, count: int, settings: dict[str, Any], solver: Any, seed: int, shard_size: int
+) -> DataSet:
+    """The data set of validated parameters.
+
+    Raises
+    ------
+    InputError
+        One line for the first parameter that is not allowed.
+    """
+    for name, value, least in (("count", count, 1), ("seed", seed, 0), ("shard_size", shard_size, 1)):
+        if value < least:
+            raise InputError(f"{name}={value} is not allowed: it must be at least {least}")
+    found = find_problem(problem, **settings)
+    if found.solution() is None:
+        raise InputError(f"problem {problem!r} has no solution to generate: choose a partial differential equation")
+    data_set = DataSet(found, seed, count, min(shard_size, count), solver, SOLVER_METRICS)
+    require_memory(data_set.layout())
+    return data_set
+
+
+def plan_data_set(data_set: DataSet, url: str) -> StorePlan:
+    """What generating a data set would compute and what is there already."""
+    return plan_store(url, data_set.layout())
+
+
+def _record(data_set: DataSet, report: dict[str, Any]) -> Record:
+    solver = data_set.solver
+    assert solver is not None
+    return Record(
+        name=f"{data_set.problem.name} x {data_set.count}",
+        identity=f"{data_set.digest}/{report['url']}",
+        params={"count": data_set.count, "seed": data_set.seed, "solver": solver.name, **solver.options}
+        | {f"problem.{name}": value for name, value in data_set.problem.model_dump(mode="json").items()},
+        tags={
+            "problem": data_set.problem.name,
+            "data_set": data_set.digest,
+            "data_set_url": report["url"],
+            "kernel_source": source_digest(solver.method),
+            "paper": data_set.problem.reference,
+            "prefect.flow_run": str(runtime.flow_run.id),
+            **environment(),
+            **machine(),
+        },
+        metrics={key: float(report[key]) for key in ("instances", "unsolved", "cpu_seconds")},
+        inputs=[StoredInput(data_set.problem.name, data_set.digest, report["url"])],
+    )
