@@ -73,11 +73,12 @@ class DataSet:
         extents = {
             dim: extent for v in self.layout().variables.values() for dim, extent in zip(v.dims, v.shape, strict=True)
         }
-        coordinates = {}
+        coordinates: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {}
         for name, values in self.problem.coordinates().items():
             # A coordinate lies along the dimension of its name or, on unstructured meshes, along the one of its length.
             candidates = [name] if name in extents else [dim for dim, n in extents.items() if n == len(values)]
-            coordinates.update({name: ((dim,), values) for dim in candidates[:1]})
+            if candidates:
+                coordinates[name] = (candidates[0],), values
         attributes = {
             "title": self.problem.summary,
             "references": self.problem.reference,
