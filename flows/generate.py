@@ -8,11 +8,10 @@ from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
-from data.registry import problem as find_problem
 from data.registry import problems
-from data.validation import InputError
-from flows.plan import StorePlan, checked_root, default_root, plan_store, require_memory
-from flows.solvers import SOLVER_METRICS, PreconditionerName, Solver, make_solver
+from flows.data_set_plan import SHARD_SIZE, plan_data_set
+from flows.plan import checked_root, default_root
+from flows.solvers import PreconditionerName, Solver
 from tasks.cluster import LOCAL, open_cluster
 from tasks.datasets import DataSet
 from tasks.provenance import environment, machine, source_digest
@@ -21,13 +20,12 @@ from tasks.store import require_writable
 from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
 
 EXPERIMENT = "generate"
-SHARD_SIZE = 50
 
 ProblemName = StrEnum("ProblemName", {name.replace("-", "_"): name for name in problems()})  # type: ignore[misc]
 
 
 @flow(name="generate", flow_run_name="{problem}-{count}")
-def generate(
+def generate_data_set(
     problem: Annotated[ProblemName, Field(description="the family of instances, see `assay list`")],
     count: Annotated[int, Field(ge=1, le=10**8, description="number of instances")] = 100,
     settings: Annotated[
@@ -53,51 +51,32 @@ def generate(
     What an interrupted run left is resumed by the same parameters; a finished data set is reused.
     """
     root = checked_root(store or os.environ.get("ASSAY_STORE") or default_root())
-    data_set = resolve_data_set(
-        problem.value, count, settings, make_solver(solver, tolerance, preconditioner), seed, shard_size
+    plan = plan_data_set(
+        problem=problem.value,
+        count=count,
+        settings=settings,
+        solver=solver.value,
+        preconditioner=preconditioner.value,
+        tolerance=tolerance,
+        seed=seed,
+        shard_size=shard_size,
+        root=root,
+        out=out,
     )
-    url = checked_root(out) if out else data_set.url(root)
-    require_writable(url)
+    require_writable(plan.url)
     open_tracking(root)
     with open_cluster(scheduler, workers) as address:
-        report = ensure_data_set(data_set, url, address, repair=repair)
-    request = {"problem": problem.value, "count": count, "settings": settings, "solver": solver.value}
-    logged = track(root, EXPERIMENT, lambda: _record(data_set, report))
+        report = ensure_data_set(plan.data_set, plan.url, address, repair=repair)
+    logged = track(root, EXPERIMENT, lambda: _record(plan.data_set, report))
     create_markdown_artifact(
-        f"Data set of {count} instances of {problem.value}: `{url}`", key=f"generate-{problem.value}"
+        f"Data set of {count} instances of {problem.value}: `{plan.url}`", key=f"generate-{problem.value}"
     )
     return {
-        **request,
+        **plan.request,
         "data_sets": [report],
         "mlflow": mlflow_report(logged),
         "prefect_flow_run": str(runtime.flow_run.id),
     }
-
-
-def resolve_data_set(
-    problem: str, count: int, settings: dict[str, Any], solver: Any, seed: int, shard_size: int
-) -> DataSet:
-    """The data set of validated parameters.
-
-    Raises
-    ------
-    InputError
-        One line for the first parameter that is not allowed.
-    """
-    for name, value, least in (("count", count, 1), ("seed", seed, 0), ("shard_size", shard_size, 1)):
-        if value < least:
-            raise InputError(f"{name}={value} is not allowed: it must be at least {least}")
-    found = find_problem(problem, **settings)
-    if found.solution() is None:
-        raise InputError(f"problem {problem!r} has no solution to generate: choose a partial differential equation")
-    data_set = DataSet(found, seed, count, min(shard_size, count), solver, SOLVER_METRICS)
-    require_memory(data_set.layout())
-    return data_set
-
-
-def plan_data_set(data_set: DataSet, url: str) -> StorePlan:
-    """What generating a data set would compute and what is there already."""
-    return plan_store(url, data_set.layout())
 
 
 def _record(data_set: DataSet, report: dict[str, Any]) -> Record:

@@ -14,7 +14,7 @@ from tasks.claims import Judgement
 from tasks.cluster import LOCAL, open_cluster
 from tasks.figures import claims_figure, convergence_figure
 from tasks.provenance import environment, machine, source_digest
-from tasks.scoring import median_curve
+from tasks.scoring import in_plain_words, median_curve
 from tasks.stages import ensure_data_set, ensure_results, load_tables, score, track
 from tasks.store import require_writable
 from tasks.study import Size
@@ -61,6 +61,7 @@ def run_study(
         **request,
         "claims": claims,
         "contenders": rows,
+        "in_plain_words": in_plain_words(rows),
         "data_sets": list(data_sets.values()),
         "results": list(result_reports.values()),
         "mlflow": mlflow_report(logged),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -67,7 +67,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim with its measurement: estimate, confidence interval over repetitions and verdict."""
+    """A claim with its measurement: estimate, confidence interval over repetitions and verdict.
+
+    ``timed`` says that the measurement depends on the machine's speed.
+    """
 
     name: str
     statement: str
@@ -80,6 +83,7 @@ class Judgement:
     lower: float
     upper: float
     repetitions: int
+    timed: bool
     verdict: Verdict
 
     def as_dict(self) -> dict[str, Any]:
@@ -137,8 +141,11 @@ def confidence_interval(
     return float(estimate), float(lower), float(upper)
 
 
-def judge(claim: Claim, results: xr.Dataset) -> Judgement:
-    """Measure a claim on results with dimensions instance and contender and a coordinate ``repetition(instance)``."""
+def judge(claim: Claim, results: xr.Dataset, timings: Sequence[str] = ()) -> Judgement:
+    """Measure a claim on results with dimensions instance and contender and a coordinate ``repetition(instance)``.
+
+    ``timings`` names the variables that hold times.
+    """
     values = np.array([claim.statistic(group) for _, group in results.groupby("repetition")])
     estimate, lower, upper = confidence_interval(values, claim.scale)
     return Judgement(
@@ -153,8 +160,18 @@ def judge(claim: Claim, results: xr.Dataset) -> Judgement:
         lower=lower,
         upper=upper,
         repetitions=values.size,
+        timed=_uses(claim, results, timings),
         verdict=_verdict(claim, lower, upper),
     )
+
+
+def _uses(claim: Claim, results: xr.Dataset, variables: Sequence[str]) -> bool:
+    """Whether the statistic cannot be computed without some variables."""
+    try:
+        claim.statistic(results.drop_vars(variables, errors="ignore"))
+    except KeyError:
+        return True
+    return False
 
 
 def _verdict(claim: Claim, lower: float, upper: float) -> Verdict:

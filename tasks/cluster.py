@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 from distributed import Client, LocalCluster
@@ -46,6 +47,17 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
         ) as cluster,
     ):
         yield cluster.scheduler_address
+
+
+@contextlib.contextmanager
+def opening_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator[Callable[[], str]]:
+    """Open a cluster in the background; yields a function that waits for its address.
+
+    Workers take seconds to start, which the caller can use for imports and servers of its own.
+    """
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(1) as background:
+        address = background.submit(stack.enter_context, open_cluster(scheduler, workers))
+        yield address.result
 
 
 def check_scheduler(address: str) -> None:

@@ -50,10 +50,33 @@ def summarise(results: ResultSet, table: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
+def in_plain_words(rows: list[dict[str, Any]]) -> list[str]:
+    """One sentence a problem: the fastest contender that solved everything, and how the paper's method compares."""
+    sentences = []
+    for problem in dict.fromkeys(row["problem"] for row in rows):
+        contenders = [row for row in rows if row["problem"] == problem]
+        method = next(row for row in contenders if row["role"] == "method")
+        solved = [row for row in contenders if not row["unsolved"] and row["role"] != "control"]
+        if not solved or method["unsolved"]:
+            left = f"{method['contender']} leaves {method['unsolved']} of {method['instances']} instances unsolved"
+            sentences.append(f"{problem}: {left}.")
+            continue
+        fastest = min(solved, key=lambda row: row["cpu_seconds"])
+        if fastest is method:
+            sentences.append(f"{problem}: {method['contender']} is the fastest of {len(solved)} contenders.")
+        else:
+            factor = method["cpu_seconds"] / fastest["cpu_seconds"]
+            sentences.append(
+                f"{problem}: {fastest['contender']} wins, {factor:.1f} times faster than {method['contender']} "
+                f"({1e3 * fastest['cpu_seconds']:.3g} against {1e3 * method['cpu_seconds']:.3g} ms per instance)."
+            )
+    return sentences
+
+
 def judge_claims(claims: tuple[Claim, ...], tables: dict[str, xr.Dataset]) -> list[Judgement]:
     """The judgement of every claim on the table of its problem."""
     scalars = {problem: table.drop_dims("step").load() for problem, table in tables.items()}
-    return [judge(claim, scalars[claim.problem]) for claim in claims]
+    return [judge(claim, scalars[claim.problem], list(TIMINGS)) for claim in claims]
 
 
 def median_curve(table: xr.Dataset, contender: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

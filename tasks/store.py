@@ -142,19 +142,30 @@ def prepare_store(url: str, layout: Layout, describe: Callable[[], Description])
     StoreError
         If something else lies at the location: nothing is ever overwritten.
     """
-    state = store_state(url)
-    if state == "foreign":
-        raise StoreError(f"{url} exists and is not a store of Assay: choose another location or remove it")
+    state = require_same_content(url, layout)
     if state == "absent":
         _create_store(url, layout, describe())
     group = open_store(url, "r")
-    found = group.attrs.get("digest")
-    if found != layout.digest:
-        raise StoreError(f"{url} was made by other parameters ({found}, not {layout.digest}): choose another location")
     if state == "unfinished" and is_local(url):
         for leftover in Path(url).rglob("*.partial"):  # half-written chunks of a writer that was killed
             leftover.unlink(missing_ok=True)
     return pending_shards(group)
+
+
+def require_same_content(url: str, layout: Layout) -> str:
+    """The state of a store, provided that it is absent or was made by the same parameters.
+
+    Raises
+    ------
+    StoreError
+        If something else lies there.
+    """
+    state = store_state(url)
+    if state == "foreign":
+        raise StoreError(f"{url} exists and is not a store of Assay: choose another location or remove it")
+    if state != "absent" and (found := open_store(url, "r").attrs.get("digest")) != layout.digest:
+        raise StoreError(f"{url} was made by other parameters ({found}, not {layout.digest}): choose another location")
+    return state
 
 
 def pending_shards(group: zarr.Group) -> list[int]:

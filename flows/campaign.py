@@ -1,0 +1,101 @@
+"""The flow that runs many studies and says what changed since the last campaign."""
+
+import os
+from typing import Annotated, Any
+
+from prefect import flow, get_run_logger, runtime
+from prefect.artifacts import create_table_artifact
+from pydantic import Field
+
+from flows.plan import checked_root, default_root
+from flows.registry import study_families
+from flows.study import StudyName, run_study
+from tasks.cluster import LOCAL, open_cluster
+from tasks.provenance import environment, machine
+from tasks.stages import track
+from tasks.store import canonical_digest, require_writable
+from tasks.study import Size
+from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking
+
+EXPERIMENT = "campaign"
+
+
+@flow(name="campaign", flow_run_name="campaign-{size}")
+def run_campaign(
+    studies: Annotated[list[StudyName], Field(description="the studies to run; empty: all")] = [],  # noqa: B006
+    family: Annotated[str, Field(description="only the studies of this family; empty: all")] = "",
+    size: Annotated[Size, Field(description="the size of every study")] = Size.DEFAULT,
+    store: Annotated[str, Field(description="folder or URL of the store; empty: ASSAY_STORE or ./assay-store")] = "",
+    scheduler: Annotated[str, Field(description="'local' or the address of a Dask scheduler")] = LOCAL,
+    workers: Annotated[int | None, Field(ge=1, le=1024, description="local workers; empty: one a core")] = None,
+    fresh: Annotated[bool, Field(description="run the contenders again although results exist")] = False,
+) -> dict[str, Any]:
+    """Run studies one after another on one cluster; a study that breaks is reported and does not stop the others."""
+    root = checked_root(store or os.environ.get("ASSAY_STORE") or default_root())
+    require_writable(root)
+    client = open_tracking(root)
+    chosen = [study.value for study in studies] or [
+        name for name, member in study_families().items() if not family or member == family
+    ]
+    reports: dict[str, dict[str, Any]] = {}
+    broken: dict[str, str] = {}
+    with open_cluster(scheduler, workers) as address:
+        for name in chosen:
+            try:
+                reports[name] = run_study(StudyName(name), size=size, store=root, scheduler=address, fresh=fresh)
+            except Exception as error:  # noqa: BLE001 - one broken study must not stop the others
+                broken[name] = f"{type(error).__name__}: {error}".replace("\n", " ")
+                get_run_logger().error("study %s is broken: %s", name, broken[name])
+    verdicts = {
+        f"{name}/{claim['problem']}/{claim['name']}": claim["verdict"]
+        for name, report in reports.items()
+        for claim in report["claims"]
+    }
+    previous = _last_verdicts(client, size)
+    changes = {
+        claim: {"before": previous[claim], "now": verdict}
+        for claim, verdict in verdicts.items()
+        if claim in previous and previous[claim] != verdict
+    }
+    summary = {
+        "size": size.value,
+        "studies": chosen,
+        "broken": broken,
+        "verdicts": verdicts,
+        "compared_with_last": bool(previous),
+        "changes": changes,
+        "runs": {name: report["mlflow"]["run_id"] for name, report in reports.items()},
+    }
+    flow_run = str(runtime.flow_run.id)
+    logged = track(root, EXPERIMENT, lambda: _record(summary, flow_run))
+    rows = [{"claim": claim, "verdict": verdict, **changes.get(claim, {})} for claim, verdict in verdicts.items()]
+    create_table_artifact(rows, key="campaign", description=f"Verdicts of the {size} campaign")
+    return {**summary, "mlflow": mlflow_report(logged), "prefect_flow_run": flow_run}
+
+
+def _last_verdicts(client: Any, size: Size) -> dict[str, str]:
+    """The verdicts of the last campaign of this size, by claim."""
+    runs = finished_runs(client, EXPERIMENT, f"params.size = '{size.value}'")
+    tags = runs[0].data.tags if runs else {}
+    return {name.removeprefix("verdict."): value for name, value in tags.items() if name.startswith("verdict.")}
+
+
+def _record(summary: dict[str, Any], flow_run: str) -> Record:
+    verdicts = list(summary["verdicts"].values())
+    return Record(
+        name=f"campaign ({summary['size']})",
+        identity=canonical_digest([flow_run, summary["runs"]]),
+        params={"size": summary["size"], "studies": ",".join(summary["studies"])},
+        tags={
+            "prefect.flow_run": flow_run,
+            **environment(),
+            **machine(),
+            **{f"verdict.{claim}": verdict for claim, verdict in summary["verdicts"].items()},
+        },
+        metrics={
+            **{verdict: float(verdicts.count(verdict)) for verdict in ("holds", "fails", "inconclusive")},
+            "changed": float(len(summary["changes"])),
+            "broken": float(len(summary["broken"])),
+        },
+        documents={"campaign.json": summary},
+    )

@@ -1,0 +1,337 @@
+"""The command line. Everything heavy is imported inside the commands, so that --help and errors are immediate."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from data.validation import InputError
+
+INTERRUPTED = 130
+
+store_option = click.option(
+    "--store",
+    envvar="ASSAY_STORE",
+    default="",
+    metavar="URL",
+    help="Folder or URL that holds everything [./assay-store].",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Replace a setting; may be given many times."
+)
+size_option = click.option(
+    "--size",
+    default="default",
+    metavar="SIZE",
+    show_default=True,
+    help="small (seconds), default (a minute) or large (a night).",
+)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of all commands that compute."""
+    for option in (
+        click.option(
+            "--scheduler", default="local", metavar="ADDRESS", help="A running Dask scheduler [a local cluster]."
+        ),
+        click.option(
+            "--workers", type=click.IntRange(1, 1024), metavar="N", help="Local worker processes [one a core]."
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="Show the log of flows and tasks."),
+        store_option,
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+class _Group(click.Group):
+    """Errors of one line and the exit statuses that the help promises."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return super().main(*args, **{**extra, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(0)
+        except click.ClickException as error:
+            _fail(error.format_message())
+        except InputError as error:
+            _fail(str(error))
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted: the same command resumes what is unfinished", err=True)
+            # The servers behind this process were told to stop; do not wait for their threads.
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> None:
+    click.echo("assay: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(package_name="assay")
+def main() -> None:
+    """Put published numerical algorithms to the test.
+
+    \b
+    assay list                          what there is
+    assay show skr                      a paper, its problems, contenders and claims
+    assay run skr --size small          run it: data, contenders, verdicts, MLflow
+    assay generate darcy-lognormal --count 1000 --set grid=64
+    assay up                            servers, schedules and forms in a browser
+
+    Exit status: 0 it ran; 1 a claim does not hold (with --strict) or numbers differ (reproduce); 2 bad input, in one
+    line; 130 interrupted: the same command resumes.
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+
+
+def quiet(verbose: bool) -> None:
+    """Keep servers, clusters and migrations out of the terminal unless asked for; never phone home."""
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+        for name in ("distributed", "mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore")
+
+
+def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE pairs; values are JSON where they can be, else text."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
+        if not separator or not key:
+            raise InputError(f"--set {assignment!r} is not of the form KEY=VALUE")
+        settings[key] = value
+        with suppress(json.JSONDecodeError):
+            settings[key] = json.loads(value)
+    return settings
+
+
+def _size(name: str) -> Any:
+    from data.validation import unknown
+    from tasks.study import Size
+
+    if name not in list(Size):
+        raise unknown("size", name, [size.value for size in Size])
+    return Size(name)
+
+
+def _print(document: Any, as_json: bool, render: Callable[[Any], None]) -> None:
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        render(document)
+
+
+@main.command("list")
+@click.option("--family", default="", help="Only the studies of one family.")
+@click.option("--problems", "show_problems", is_flag=True, help="List the problems that `assay generate` knows.")
+@store_option
+@json_option
+def list_command(family: str, show_problems: bool, store: str, as_json: bool) -> None:
+    """List the studies with their family, paper and last verdicts."""
+    quiet(False)
+    from flows import listing, output
+
+    if show_problems:
+        _print(listing.list_problems(), as_json, output.print_problems)
+    else:
+        _print(listing.list_studies(family, store), as_json, output.print_studies)
+
+
+@main.command()
+@click.argument("study")
+@size_option
+@set_option
+@click.option("--dry-run", is_flag=True, help="Also say what a run would compute and what is there already.")
+@store_option
+@json_option
+def show(study: str, size: str, assignments: tuple[str, ...], dry_run: bool, store: str, as_json: bool) -> None:
+    """Show a study: paper, problems and settings, contenders, claims."""
+    quiet(False)
+    from flows import listing, output
+
+    description = listing.describe_study(study, _size(size), _settings(assignments), store, dry_run=dry_run)
+    _print(description, as_json, output.print_study)
+
+
+@main.command()
+@click.argument("study")
+@size_option
+@set_option
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Say what would be computed and what is there; compute nothing."
+)
+@click.option("--fresh", is_flag=True, help="Run the contenders again, beside results that exist.")
+@click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
+@click.option("--strict", is_flag=True, help="Exit with 1 unless every claim holds.")
+@run_options
+def run(
+    study: str, size: str, assignments: tuple[str, ...], plan_only: bool, fresh: bool, repair: bool, strict: bool,
+    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Run a study: generate its problems, solve them with all contenders, judge its claims.
+
+    What exists is reused; what was interrupted is resumed.
+    """
+    quiet(verbose)
+    from flows import output
+    from flows.plan import checked_root, default_root, plan_study
+    from flows.registry import find_study
+    from flows.session import computing
+
+    settings = _settings(assignments)
+    root = checked_root(store or default_root())
+    plan = plan_study(find_study(study), _size(size), settings, root, fresh=fresh)
+    if plan_only:
+        _print([item.as_dict() for item in plan.stores()], as_json, output.print_plan)
+        return
+    with computing(root, scheduler, workers) as address:
+        from flows.study import StudyName, run_study
+
+        report = run_study(StudyName(study), plan.size, settings, root, address(), workers, fresh=fresh, repair=repair)
+    _print(report, as_json, output.print_report)
+    if strict and any(claim["verdict"] != "holds" for claim in report["claims"]):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("problem")
+@click.option("--count", type=int, default=100, show_default=True, help="Number of instances.")
+@set_option
+@click.option("--solver", default="direct", show_default=True, help="What solves the systems.")
+@click.option("--preconditioner", default="jacobi", show_default=True, help="Of the Krylov solvers.")
+@click.option("--tolerance", type=float, default=1e-8, show_default=True, help="On the true relative residual.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random draws.")
+@click.option("--shard-size", type=int, default=50, show_default=True, help="Instances per unit of work and storage.")
+@click.option("--out", default="", metavar="URL", help="The data set itself [below the store, named by its digest].")
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Say what would be computed and what is there; compute nothing."
+)
+@click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
+@run_options
+def generate(
+    problem: str, count: int, assignments: tuple[str, ...], solver: str, preconditioner: str, tolerance: float,
+    seed: int, shard_size: int, out: str, plan_only: bool, repair: bool,
+    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Generate a data set: instances of a problem with their solutions, in Zarr.
+
+    The settings are the problem's parameters; `assay list --problems` shows them.
+    """
+    quiet(verbose)
+    from flows import output
+    from flows.data_set_plan import plan_data_set
+    from flows.plan import checked_root, default_root
+    from flows.session import computing
+
+    root = checked_root(store or default_root())
+    plan = plan_data_set(
+        problem=problem, count=count, settings=_settings(assignments), solver=solver, preconditioner=preconditioner,
+        tolerance=tolerance, seed=seed, shard_size=shard_size, root=root, out=out,
+    )  # fmt: skip
+    if plan_only:
+        _print([plan.store().as_dict()], as_json, output.print_plan)
+        return
+    plan.require_usable_place()
+    with computing(root, scheduler, workers) as address:
+        from flows.generate import generate_data_set
+
+        report = generate_data_set(**plan.request, store=root, scheduler=address(), workers=workers, repair=repair)
+    _print(report, as_json, output.print_report)
+
+
+@main.command()
+@click.option("--family", default="", help="Only the studies of one family.")
+@click.option("--studies", default="", metavar="A,B", help="Only these studies, separated by commas.")
+@size_option
+@click.option("--fresh", is_flag=True, help="Run the contenders again, beside results that exist.")
+@click.option("--strict", is_flag=True, help="Exit with 1 unless every claim holds.")
+@run_options
+def campaign(
+    family: str, studies: str, size: str, fresh: bool, strict: bool,
+    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Run many studies and say what changed since the last campaign of this size."""
+    quiet(verbose)
+    from data.validation import unknown
+    from flows import output
+    from flows.plan import checked_root, default_root
+    from flows.registry import find_study, study_families
+    from flows.session import computing
+
+    names = [name.strip() for name in studies.split(",") if name.strip()]
+    for name in names:
+        find_study(name)
+    if family and family not in study_families().values():
+        raise unknown("family", family, set(study_families().values()))
+    chosen_size = _size(size)
+    root = checked_root(store or default_root())
+    with computing(root, scheduler, workers) as address:
+        from flows.campaign import run_campaign
+        from flows.study import StudyName
+
+        summary = run_campaign(
+            [StudyName(name) for name in names], family, chosen_size, root, address(), workers, fresh=fresh
+        )
+    _print(summary, as_json, output.print_campaign)
+    if strict and any(verdict != "holds" for verdict in summary["verdicts"].values()):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("run_id")
+@run_options
+def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool) -> None:
+    """Run a logged study again from the start and say whether the numbers agree (exit status 1 if not).
+
+    RUN_ID is the MLflow run that `assay run` prints. Times are not compared.
+    """
+    quiet(verbose)
+    from flows import output
+    from flows.plan import checked_root, default_root
+    from flows.reproduce import reproduce_run
+
+    root = checked_root(store or default_root())
+    with tempfile.TemporaryDirectory(prefix="assay-reproduce-") as scratch:
+        comparison = reproduce_run(root, run_id, scratch, scheduler=scheduler, workers=workers)
+    _print(comparison, as_json, output.print_comparison)
+    if not comparison["agrees"]:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True)
+@click.option("--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@store_option
+def up(prefect_port: int, mlflow_port: int, store: str) -> None:
+    """Start the Prefect server, a worker with the deployments and the MLflow UI, all on 127.0.0.1.
+
+    Ctrl-C stops all of them.
+    """
+    quiet(False)
+    from flows.plan import checked_root, default_root
+    from flows.services import serve
+
+    serve(checked_root(store or default_root()), prefect_port, mlflow_port)

@@ -1,0 +1,143 @@
+"""Tables for people; machines read --json."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+STYLES = {"holds": "green", "fails": "red", "inconclusive": "yellow"}
+
+
+def print_studies(rows: list[dict[str, Any]]) -> None:
+    """The table of `assay list`."""
+    table = Table("study", "family", "paper", "last run: holds / fails / inconclusive")
+    for row in rows:
+        last = row["last_verdicts"]
+        table.add_row(row["study"], row["family"], row["paper"], " / ".join(map(str, last.values())) if last else "-")
+    Console().print(table)
+
+
+def print_problems(rows: list[dict[str, Any]]) -> None:
+    """The problems with their parameters."""
+    console = Console()
+    for row in rows:
+        console.print(f"[bold]{row['problem']}[/]  {row['summary']}")
+        for field in row["settings"]:
+            console.print(f"    {_field(field, field['default'])}", highlight=False)
+
+
+def print_study(study: dict[str, Any]) -> None:
+    """The page of `assay show`."""
+    console = Console()
+    paper = study["paper"]
+    console.print(f"[bold]{study['study']}[/] ({study['family']}): {study['summary']}")
+    console.print(f"{paper['authors']}: {paper['title']}, {paper['venue']}\nIts claim: {paper['claim']}\n")
+    console.print(f"[bold]Settings[/] at size {study['size']}")
+    for field in study["settings"]:
+        console.print(f"    {_field(field, field['value'])}", highlight=False)
+    for problem in study["problems"]:
+        console.print(f"\n[bold]Problem {problem['problem']}[/] ({problem['generator']}): {problem['summary']}")
+        for contender in problem["contenders"]:
+            console.print(f"    {contender['contender']:18s} {contender['role']:9s} {contender['summary']}")
+    claims = Table("problem", "claim", "role", "statement", "threshold", title="Claims")
+    for claim in study["claims"]:
+        claims.add_row(*(claim[key] for key in ("problem", "name", "role", "statement", "threshold")))
+    console.print(claims)
+    if "plan" in study:
+        print_plan(study["plan"])
+
+
+def _field(field: dict[str, Any], value: Any) -> str:
+    allowed = f" ({field['allowed']})" if field["allowed"] else ""
+    return f"{field['name']} = {value}{allowed}: {field['description']}"
+
+
+def print_plan(stores: list[dict[str, Any]]) -> None:
+    """What would be computed and what is there."""
+    table = Table("store", "state", "shards to compute", "shards there", "size (uncompressed)", title="Plan")
+    for store in stores:
+        missing = store["shards"] - store["shards_present"]
+        size = f"{store['bytes'] / 2**20:,.1f} MiB"
+        table.add_row(store["url"], store["state"], str(missing), str(store["shards_present"]), size)
+    Console().print(table)
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """The verdicts, the contenders and where everything lies."""
+    console = Console()
+    if claims := report.get("claims"):
+        console.print(_claims_table(report["study"], claims))
+        console.print(_contenders_table(report["contenders"]))
+        for sentence in report["in_plain_words"]:
+            console.print(sentence)
+    for kind in ("data_sets", "results"):
+        for store in report.get(kind, []):
+            reuse = f"{store['shards_reused']} of {store['shards']} shards reused"
+            console.print(f"{kind.replace('_', ' ').removesuffix('s')}: {store['url']} ({reuse})", soft_wrap=True)
+            if store.get("unsolved"):
+                console.print(f"  [red]{store['unsolved']} instances are not solved to the tolerance[/]")
+            for contender, failure in store.get("failures", {}).items():
+                console.print(f"  [red]{contender} failed[/], {failure}")
+    logged = report["mlflow"]
+    note = " (logged before: nothing is new)" if logged["reused"] else ""
+    console.print(f"MLflow run: {logged['run_id']}{note}", soft_wrap=True)
+    if claims:
+        console.print(f"figures: {logged['artifacts'].removeprefix('file://')}/figures", soft_wrap=True)
+    console.print(f"look at it: mlflow ui --backend-store-uri {logged['tracking_uri']}", soft_wrap=True)
+
+
+def print_campaign(summary: dict[str, Any]) -> None:
+    """All verdicts and what changed."""
+    console = Console()
+    table = Table("claim", "verdict", "last campaign", title=f"Campaign, size {summary['size']}")
+    for claim, verdict in summary["verdicts"].items():
+        before = summary["changes"].get(claim, {}).get("before", "")
+        table.add_row(claim, _coloured(verdict), before and f"was: {before}")
+    console.print(table)
+    for study, error in summary["broken"].items():
+        console.print(f"[red]{study} is broken:[/] {error}")
+    if not summary["compared_with_last"]:
+        console.print("the first campaign of this size: nothing to compare with")
+    else:
+        console.print(f"{len(summary['changes'])} verdicts changed since the last campaign of this size")
+    console.print(f"MLflow run: {summary['mlflow']['run_id']}")
+
+
+def print_comparison(comparison: dict[str, Any]) -> None:
+    """Whether a run was reproduced."""
+    console = Console()
+    for name, values in comparison["differing"].items():
+        console.print(f"{name}: logged {values['logged']}, now {values['now']}")
+    agreeing = comparison["compared"] - len(comparison["differing"])
+    console.print(f"run {comparison['run_id']}: {agreeing} of {comparison['compared']} numbers agree")
+
+
+def _claims_table(study: str, claims: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "problem", "claim", "role", "estimate", "95 % interval", "threshold", "verdict", title=f"Claims: {study}"
+    )
+    for claim in claims:
+        interval = f"{_number(claim['lower'])} .. {_number(claim['upper'])}"
+        threshold = f"{claim['comparison']} {claim['threshold']:.4g}"
+        estimate = _number(claim["estimate"])
+        table.add_row(
+            claim["problem"], claim["name"], claim["role"], estimate, interval, threshold, _coloured(claim["verdict"])
+        )
+    return table
+
+
+def _contenders_table(rows: list[dict[str, Any]]) -> Table:
+    hidden = {"problem", "contender", "role", "instances", "wall_seconds"}
+    columns = [key for key in rows[0] if key not in hidden and not key.endswith(("_max", "_not_finite"))]
+    table = Table("problem", "contender", *columns, title="Contenders: means over instances")
+    for row in rows:
+        table.add_row(row["problem"], row["contender"], *(_number(row.get(column)) for column in columns))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _coloured(verdict: str) -> str:
+    return f"[{STYLES[verdict]}]{verdict}[/]"

@@ -1,0 +1,28 @@
+"""What every computing command does first: check all that can be refused, then start what takes long."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from tasks.cluster import LOCAL, check_scheduler, opening_cluster
+from tasks.store import require_writable
+
+
+@contextlib.contextmanager
+def computing(root: str, scheduler: str, workers: int | None) -> Iterator[Callable[[], str]]:
+    """Yield a function that waits for the address of the Dask scheduler.
+
+    The cluster starts in the background while MLflow is imported and its database made ready.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be written to, or a server that is named does not answer.
+    """
+    require_writable(root)
+    if scheduler != LOCAL:
+        check_scheduler(scheduler)
+    with opening_cluster(scheduler, workers) as address:
+        from tasks.tracking import open_tracking
+
+        open_tracking(root)
+        yield address
