@@ -106,7 +106,6 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
@@ -311,11 +310,16 @@ def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, s
     quiet(verbose)
     from flows import output
     from flows.plan import checked_root, default_root
-    from flows.reproduce import reproduce_run
+    from flows.session import computing
 
     root = checked_root(store or default_root())
-    with tempfile.TemporaryDirectory(prefix="assay-reproduce-") as scratch:
-        comparison = reproduce_run(root, run_id, scratch, scheduler=scheduler, workers=workers)
+    with (
+        tempfile.TemporaryDirectory(prefix="assay-reproduce-") as scratch,
+        computing(root, scheduler, workers) as address,
+    ):
+        from flows.reproduce import reproduce_run
+
+        comparison = reproduce_run(root, run_id, scratch, address())
     _print(comparison, as_json, output.print_comparison)
     if not comparison["agrees"]:
         sys.exit(1)

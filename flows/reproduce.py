@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from data.validation import InputError
 from flows.study import StudyName, run_study
+from tasks.cluster import LOCAL
 from tasks.study import Size
 from tasks.tracking import open_tracking
 
@@ -41,7 +42,7 @@ def _report(client: MlflowClient, run_id: str) -> dict[str, Any]:
     return report
 
 
-def reproduce_run(root: str, run_id: str, scratch: str, **options: Any) -> dict[str, Any]:
+def reproduce_run(root: str, run_id: str, scratch: str, scheduler: str = LOCAL) -> dict[str, Any]:
     """Run the study of a logged run again, everything from the start, in the store ``scratch``, and compare.
 
     Numbers that depend on the machine's speed are left out.
@@ -52,9 +53,7 @@ def reproduce_run(root: str, run_id: str, scratch: str, **options: Any) -> dict[
         ``agrees``, how many numbers were compared and, for each that differs, the old and the new one.
     """
     request, before = logged_request(root, run_id)
-    now = run_study(
-        StudyName(request["study"]), size=Size(request["size"]), settings=request["settings"], store=scratch, **options
-    )
+    now = run_study(StudyName(request["study"]), Size(request["size"]), request["settings"], scratch, scheduler)
     old, new = _numbers(before), _numbers(now)
     differing = {
         name: {"logged": old.get(name), "now": new.get(name)}

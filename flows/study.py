@@ -61,7 +61,7 @@ def run_study(
         **request,
         "claims": claims,
         "contenders": rows,
-        "in_plain_words": in_plain_words(rows),
+        "in_plain_words": in_plain_words(rows, judgements),
         "data_sets": list(data_sets.values()),
         "results": list(result_reports.values()),
         "mlflow": mlflow_report(logged),

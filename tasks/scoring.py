@@ -50,10 +50,10 @@ def summarise(results: ResultSet, table: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def in_plain_words(rows: list[dict[str, Any]]) -> list[str]:
-    """One sentence a problem: the fastest contender that solved everything, and how the paper's method compares."""
+def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> list[str]:
+    """One sentence for each problem with a claim about time: who is fastest, and how the paper's method compares."""
     sentences = []
-    for problem in dict.fromkeys(row["problem"] for row in rows):
+    for problem in dict.fromkeys(judgement.problem for judgement in judgements if judgement.timed):
         contenders = [row for row in rows if row["problem"] == problem]
         method = next(row for row in contenders if row["role"] == "method")
         solved = [row for row in contenders if not row["unsolved"] and row["role"] != "control"]
