@@ -51,25 +51,28 @@ def summarise(results: ResultSet, table: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> list[str]:
-    """One sentence for each problem with a claim about time: who is fastest, and how the paper's method compares."""
+    """For each problem with a claim about time: who is fastest, how the paper's method compares, and who gave up."""
     sentences = []
     for problem in dict.fromkeys(judgement.problem for judgement in judgements if judgement.timed):
         contenders = [row for row in rows if row["problem"] == problem]
         method = next(row for row in contenders if row["role"] == "method")
         solved = [row for row in contenders if not row["unsolved"] and row["role"] != "control"]
-        if not solved or method["unsolved"]:
-            left = f"{method['contender']} leaves {method['unsolved']} of {method['instances']} instances unsolved"
-            sentences.append(f"{problem}: {left}.")
+        sentences += [
+            f"{problem}: {row['contender']} leaves {row['unsolved']} of {row['instances']} instances unsolved; "
+            "ratios to it measure where it was stopped."
+            for row in contenders
+            if row["unsolved"]
+        ]
+        if method not in solved:
             continue
-        fastest = min(solved, key=lambda row: row["cpu_seconds"])
-        if fastest is method:
-            sentences.append(f"{problem}: {method['contender']} is the fastest of {len(solved)} contenders.")
-        else:
-            factor = method["cpu_seconds"] / fastest["cpu_seconds"]
-            sentences.append(
-                f"{problem}: {fastest['contender']} wins, {factor:.1f} times faster than {method['contender']} "
-                f"({1e3 * fastest['cpu_seconds']:.3g} against {1e3 * method['cpu_seconds']:.3g} ms per instance)."
-            )
+        fastest = min(solved, key=lambda row: float(row["cpu_seconds"]))
+        milliseconds = [1e3 * row["cpu_seconds"] for row in (fastest, method)]
+        sentences.append(
+            f"{problem}: {method['contender']} is the fastest of {len(solved)} contenders."
+            if fastest is method
+            else f"{problem}: {fastest['contender']} wins, {milliseconds[1] / milliseconds[0]:.1f} times faster than "
+            f"{method['contender']} ({milliseconds[0]:.3g} against {milliseconds[1]:.3g} ms per instance)."
+        )
     return sentences
 
 

@@ -316,7 +316,7 @@ STUDY = Study(
     settings=SkrSettings,
     sizes={
         Size.SMALL: {"instances": 6, "repetitions": 3, "grid": 16, "restart": 20, "recycle": 8},
-        Size.DEFAULT: {"instances": 20, "repetitions": 3},
+        Size.DEFAULT: {"instances": 20, "repetitions": 5},
         Size.LARGE: {"instances": 100, "repetitions": 5, "grid": 80},
     },
     problems=_problems,

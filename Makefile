@@ -1,0 +1,42 @@
+# Two commands set up everything: `make run` and `make test`. They need Python 3.11, git and make.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test test-all check bench up lock clean
+
+run: $(INSTALLED)  ## the main job on embedded defaults: sorted Krylov recycling, from a PDE to a verdict in MLflow
+	$(BIN)/assay run skr
+
+test: $(INSTALLED)  ## the whole suite but the slow studies
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(INSTALLED)  ## the slow studies too
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## style, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## timings against peers, as ratios from one run
+	$(BIN)/python -m benchmarks.recycling
+	$(BIN)/python -m benchmarks.pipeline
+
+up: $(INSTALLED)  ## servers, schedules and forms on 127.0.0.1
+	$(BIN)/assay up
+
+lock:  ## renew requirements.lock from the .in files
+	$(BIN)/python -m pip install uv
+	$(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes requirements.in requirements-dev.in -o requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
