@@ -53,6 +53,10 @@ class Problem(BaseModel, ABC):
         """The coordinate values of named dimensions, where they have any."""
         return {}
 
+    def available(self) -> int | None:
+        """How many instances there are, or None where any number can be drawn."""
+        return None
+
     def solution(self) -> Variable | None:
         """The variable that a solved instance adds, or None where a problem has no single solution."""
         return None
@@ -68,6 +72,13 @@ def instance_generator(seed: int, index: int) -> np.random.Generator:
     Streams of different (seed, index) are independent (NumPy's ``SeedSequence`` spawn keys, PCG64).
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index,))))
+
+
+def instance_index(random: np.random.Generator) -> int:
+    """The index that :func:`instance_generator` made a generator for; a problem that reads files asks for it."""
+    sequence = random.bit_generator.seed_seq
+    assert isinstance(sequence, np.random.SeedSequence)
+    return int(sequence.spawn_key[0])
 
 
 def make_fields(problem: Problem, seed: int, index: int) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from data.registry import problem as find_problem
 from data.validation import InputError, unknown
-from flows.plan import StorePlan, checked_root, plan_store, require_memory
+from flows.plan import StorePlan, checked_root, plan_store, require_available, require_memory
 from flows.solvers import SOLVER_METRICS, PreconditionerName, Solver, make_solver
 from tasks.datasets import DataSet
 from tasks.store import require_same_content, require_writable
@@ -67,6 +67,7 @@ def plan_data_set(
         _choice(Solver, "solver", solver), tolerance, _choice(PreconditionerName, "preconditioner", preconditioner)
     )
     data_set = DataSet(found, seed, count, min(shard_size, count), contender, SOLVER_METRICS)
+    require_available(data_set)
     require_memory(data_set.layout())
     request = {
         "problem": problem,

@@ -9,6 +9,7 @@ import fsspec
 
 from data.validation import InputError, validated
 from tasks.datasets import DataSet
+from tasks.provenance import source_digest
 from tasks.results import ResultSet, results_url
 from tasks.store import Layout, canonical_digest, is_local, open_store, pending_shards, store_state
 from tasks.study import Settings, Size, Study
@@ -50,9 +51,9 @@ class StudyPlan:
 
     @property
     def identity(self) -> str:
-        """What tells this run's record from any other: the settings and the folders of its results."""
-        names = [folder.rsplit("/", 1)[-1] for folder in self.folders.values()]
-        return canonical_digest([self.study.name, self.settings.model_dump(mode="json"), names, self.root])
+        """What tells this run's record from any other: settings, the study's own source, and where its results lie."""
+        settings = self.settings.model_dump(mode="json")
+        return canonical_digest([settings, source_digest(self.study.claims), list(self.folders.values())])
 
     def data_url(self, problem: str) -> str:
         """The store of a problem's data set."""
@@ -99,10 +100,24 @@ def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str
             history_length=study.history_length(settings),
             history_label=study.history_label,
         )
+        require_available(data_set)
         for layout in (data_set.layout(), result_sets[name].layout()):
             require_memory(layout)
     folders = {name: _folder(results, root, fresh=fresh) for name, results in result_sets.items()}
     return StudyPlan(study, size, settings, root, result_sets, folders)
+
+
+def require_available(data_set: DataSet) -> None:
+    """Refuse a data set of more instances than its problem has.
+
+    Raises
+    ------
+    InputError
+        One line with both numbers.
+    """
+    available = data_set.problem.available()
+    if available is not None and data_set.count > available:
+        raise InputError(f"{data_set.count} instances wanted, but {data_set.problem.name} has {available}")
 
 
 def require_memory(layout: Layout) -> None:

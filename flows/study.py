@@ -8,17 +8,15 @@ from prefect import flow, runtime
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from flows.plan import StudyPlan, checked_root, default_root, plan_study
+from flows.plan import checked_root, default_root, plan_study
 from flows.registry import find_study, study_families
-from tasks.claims import Judgement
+from flows.study_record import study_record
 from tasks.cluster import LOCAL, open_cluster
-from tasks.figures import claims_figure, convergence_figure
-from tasks.provenance import environment, machine, source_digest
-from tasks.scoring import in_plain_words, median_curve
-from tasks.stages import ensure_data_set, ensure_results, load_tables, score, track
+from tasks.scoring import in_plain_words
+from tasks.stages import ensure_data_set, ensure_results, score, track
 from tasks.store import require_writable
 from tasks.study import Size
-from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
+from tasks.tracking import mlflow_report, open_tracking
 
 StudyName = StrEnum("StudyName", {name.replace("-", "_"): name for name in study_families()})  # type: ignore[misc]
 
@@ -71,74 +69,3 @@ def run_study(
     table = [{column: claim[column] for column in columns} for claim in claims]
     create_table_artifact(table, key=f"claims-{plan.study.name}", description=f"Claims of {plan.study.name}")
     return report
-
-
-def study_record(
-    plan: StudyPlan, request: dict[str, Any], rows: list[dict[str, Any]], judgements: list[Judgement]
-) -> Record:
-    """What MLflow keeps of a study: claims on the parent run, one child run a contender and problem."""
-    study = plan.study
-    tables = load_tables(plan.folders)
-    custody = {
-        "paper": f"{study.paper.authors}: {study.paper.title} ({study.paper.venue})",
-        "prefect.flow_run": str(runtime.flow_run.id),
-        **environment(),
-        **machine(),
-    }
-    children = []
-    for row in rows:
-        results = plan.result_sets[row["problem"]]
-        contender = next(c for c in results.contenders if c.name == row["contender"])
-        table = tables[row["problem"]]
-        steps, values = median_curve(table, contender.name)
-        children.append(
-            Record(
-                name=f"{row['problem']}: {contender.name}",
-                identity=f"{plan.identity}/{row['problem']}/{contender.name}",
-                params={"problem": row["problem"], "contender": contender.name, **contender.options},
-                tags={
-                    **custody,
-                    "role": contender.role,
-                    "kernel_source": source_digest(contender.method),
-                    "data_set": results.data_set.digest,
-                    "results": plan.folders[row["problem"]],
-                },
-                metrics={key: float(value) for key, value in row.items() if isinstance(value, int | float)},
-                curves={study.history_label: (steps, values)} if steps.size > 1 else {},
-                inputs=[_input(plan, row["problem"])],
-            )
-        )
-    return Record(
-        name=f"{study.name} ({plan.size})",
-        identity=plan.identity,
-        params={"size": plan.size.value, **plan.settings.model_dump(mode="json")},
-        tags={**custody, **{f"verdict.{j.problem}.{j.name}": j.verdict.value for j in judgements}},
-        metrics={
-            f"{judgement.problem}/{judgement.name}/{key}": value
-            for judgement in judgements
-            for key, value in {
-                "estimate": judgement.estimate,
-                "lower": judgement.lower,
-                "upper": judgement.upper,
-                "threshold": judgement.threshold,
-                "holds": float(judgement.verdict == "holds"),
-            }.items()
-        },
-        inputs=[_input(plan, name) for name in plan.result_sets],
-        figures={
-            "figures/claims.png": claims_figure(judgements, study.paper.title),
-            **{
-                f"figures/convergence-{name}.png": convergence_figure(results, tables[name], study.headline)
-                for name, results in plan.result_sets.items()
-                if results.history_length > 1
-            },
-        },
-        documents={
-            "report.json": {"request": request, "claims": [j.as_dict() for j in judgements], "contenders": rows}
-        },
-        children=children,
-    )
-
-
-def _input(plan: StudyPlan, problem: str) -> StoredInput:
-    return StoredInput(problem, plan.result_sets[problem].data_set.digest, plan.data_url(problem))

@@ -73,15 +73,17 @@ def darcy_order() -> float:
     return observed_order(_manufactured)
 
 
-class _DarcyFlow(Problem):
+class DarcyFlow(Problem):
     """What all Darcy problems share: the grid, the equation with f = 1, and its discretisation."""
 
     grid: int = Field(64, ge=4, le=2048, description="cells per side of the unit square")
 
     def variables(self) -> dict[str, Variable]:
+        """The conductivity of every cell."""
         return {"coefficient": Variable(("y", "x"), (self.grid, self.grid), "hydraulic conductivity")}
 
     def assemble(self, fields: Fields) -> LinearSystem:
+        """The finite-volume system with a unit source."""
         matrix, rhs = darcy_system(fields["coefficient"], np.ones((self.grid, self.grid)))
         return LinearSystem(matrix, rhs, self._sort_key(fields), symmetric=True, positive_definite=True)
 
@@ -89,16 +91,19 @@ class _DarcyFlow(Problem):
         return fields["coefficient"].ravel()
 
     def coordinates(self) -> dict[str, NDArray[Any]]:
+        """The cell centres."""
         return {"y": cell_centres(self.grid), "x": cell_centres(self.grid)}
 
     def solution(self) -> Variable:
+        """The pressure head."""
         return Variable(("y", "x"), (self.grid, self.grid), "pressure head at cell centres")
 
     def verification(self) -> dict[str, float]:
+        """The observed order of convergence."""
         return {"observed_order": darcy_order()}
 
 
-class _RandomMedium(_DarcyFlow):
+class _RandomMedium(DarcyFlow):
     """A medium made from a Gaussian random field."""
 
     smoothness: float = Field(
@@ -150,7 +155,7 @@ def _longest_waves(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return ky[longest], kx[longest]
 
 
-class DarcyParametric(_DarcyFlow):
+class DarcyParametric(DarcyFlow):
     """A medium of few parameters: its logarithm is a sum of fixed cosine modes, each with its own weight."""
 
     name: ClassVar[str] = "darcy-parametric"

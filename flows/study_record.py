@@ -1,0 +1,89 @@
+"""What MLflow keeps of a study, with the chain of custody of every number."""
+
+from typing import Any
+
+from prefect import runtime
+
+from flows.plan import StudyPlan
+from tasks.claims import Judgement
+from tasks.figures import claims_figure, convergence_figure
+from tasks.provenance import environment, machine, source_digest
+from tasks.scoring import median_curve
+from tasks.stages import load_tables
+from tasks.tracking import Record, StoredInput
+
+
+def study_record(
+    plan: StudyPlan, request: dict[str, Any], rows: list[dict[str, Any]], judgements: list[Judgement]
+) -> Record:
+    """What MLflow keeps of a study: claims on the parent run, one child run a contender and problem."""
+    study = plan.study
+    tables = load_tables(plan.folders)
+    custody = {
+        "paper": f"{study.paper.authors}: {study.paper.title} ({study.paper.venue})",
+        "prefect.flow_run": str(runtime.flow_run.id),
+        **environment(),
+        **machine(),
+    }
+    children = []
+    for row in rows:
+        results = plan.result_sets[row["problem"]]
+        contender = next(c for c in results.contenders if c.name == row["contender"])
+        table = tables[row["problem"]]
+        steps, values = median_curve(table, contender.name)
+        children.append(
+            Record(
+                name=f"{row['problem']}: {contender.name}",
+                identity=f"{plan.identity}/{row['problem']}/{contender.name}",
+                params={"problem": row["problem"], "contender": contender.name, **contender.options},
+                tags={
+                    **custody,
+                    "role": contender.role,
+                    "kernel_source": source_digest(contender.method),
+                    "data_set": results.data_set.digest,
+                    "results": plan.folders[row["problem"]],
+                },
+                metrics={key: float(value) for key, value in row.items() if isinstance(value, int | float)},
+                curves={study.history_label: (steps, values)} if steps.size > 1 else {},
+                inputs=[_input(plan, row["problem"])],
+            )
+        )
+    return Record(
+        name=f"{study.name} ({plan.size})",
+        identity=plan.identity,
+        params={"size": plan.size.value, **plan.settings.model_dump(mode="json")},
+        tags={
+            **custody,
+            **{f"data_set.{name}": results.data_set.digest for name, results in plan.result_sets.items()},
+            **{f"results.{name}": folder for name, folder in plan.folders.items()},
+            **{f"verdict.{j.problem}.{j.name}": j.verdict.value for j in judgements},
+        },
+        metrics={
+            f"{judgement.problem}/{judgement.name}/{key}": value
+            for judgement in judgements
+            for key, value in {
+                "estimate": judgement.estimate,
+                "lower": judgement.lower,
+                "upper": judgement.upper,
+                "threshold": judgement.threshold,
+                "holds": float(judgement.verdict == "holds"),
+            }.items()
+        },
+        inputs=[_input(plan, name) for name in plan.result_sets],
+        figures={
+            "figures/claims.png": claims_figure(judgements, study.paper.title),
+            **{
+                f"figures/convergence-{name}.png": convergence_figure(results, tables[name], study.headline)
+                for name, results in plan.result_sets.items()
+                if results.history_length > 1
+            },
+        },
+        documents={
+            "report.json": {"request": request, "claims": [j.as_dict() for j in judgements], "contenders": rows}
+        },
+        children=children,
+    )
+
+
+def _input(plan: StudyPlan, problem: str) -> StoredInput:
+    return StoredInput(problem, plan.result_sets[problem].data_set.digest, plan.data_url(problem))
