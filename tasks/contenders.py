@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -66,12 +66,13 @@ def _run_each(contender: Contender, instances: Sequence[Any], seed: int, first: 
 
 def _run_sequence(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
-    results = contender.method(instances, **_options(contender, seed, first))
+    results: Iterator[tuple[int, Result]] | None = None
     position = 0
 
     def advance() -> Result:
-        nonlocal position
-        result: Result
+        nonlocal results, position
+        if results is None:
+            results = iter(contender.method(instances, **_options(contender, seed, first)))
         position, result = next(results)
         return result
 

@@ -6,11 +6,11 @@ import inspect
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,15 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
             imported |= {alias.name for alias in node.names}
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    own = tuple(
-        sorted(module for module in imported if module.split(".")[0] in _OWN_PACKAGES and module in sys.modules)
-    )
-    return ast.dump(tree), own
+    own = sorted(name for name in imported if name.split(".")[0] in _OWN_PACKAGES and _is_module(name))
+    return ast.dump(tree), tuple(own)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the name of something inside a module
+        return False
 
 
 @cache

@@ -127,11 +127,15 @@ def require_writable(root: str) -> None:
 def store_state(url: str) -> str:
     """``absent``, ``foreign`` (not a store of this project), ``unfinished`` or ``complete``."""
     try:
-        group = open_store(url, "r")
-    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
-        return "foreign" if is_local(url) and Path(url).exists() and any(Path(url).iterdir()) else "absent"
-    state = group.attrs.get("state")
-    return str(state) if state in {"unfinished", "complete"} else "absent"
+        state = open_store(url, "r").attrs.get("state", "foreign")
+    except FileNotFoundError:
+        place = Path(url)
+        occupied = is_local(url) and place.exists() and (not place.is_dir() or any(place.iterdir()))
+        return "foreign" if occupied else "absent"
+    except (NotADirectoryError, zarr.errors.ContainsArrayError):
+        return "foreign"
+    # A store that was cut off while it was created holds nothing yet and is made anew.
+    return {"creating": "absent", "unfinished": "unfinished", "complete": "complete"}.get(str(state), "foreign")
 
 
 def prepare_store(url: str, layout: Layout, describe: Callable[[], Description]) -> list[int]:
@@ -169,9 +173,20 @@ def require_same_content(url: str, layout: Layout) -> str:
 
 
 def pending_shards(group: zarr.Group) -> list[int]:
-    """The shards that have no digest yet."""
-    written = np.asarray(_array(group, DIGESTS)[:]).any(axis=1)
+    """The shards that have no digest yet, or one that cannot be read."""
+    digests = _array(group, DIGESTS)
+    try:
+        written = np.asarray(digests[:]).any(axis=1)
+    except Exception:  # noqa: BLE001 - codecs raise their own kinds on damaged bytes
+        written = np.array([_is_readable(digests, shard) for shard in range(digests.shape[0])])
     return [int(shard) for shard in np.flatnonzero(~written)]
+
+
+def _is_readable(digests: Any, shard: int) -> bool:
+    try:
+        return bool(np.any(digests[shard]))
+    except Exception:  # noqa: BLE001 - as above
+        return False
 
 
 def write_shard(url: str, layout: Layout, shard: int, arrays: Arrays) -> None:
@@ -255,14 +270,15 @@ def complete_store(url: str) -> None:
     if missing := pending_shards(group):
         raise StoreError(f"{url}: shards {missing} are missing; run the same command again to compute them")
     if group.attrs["state"] != "complete":
-        group.attrs["state"] = "complete"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-            zarr.consolidate_metadata(group.store)
+            group = zarr.consolidate_metadata(group.store)
+        group.attrs["state"] = "complete"
 
 
 def _create_store(url: str, layout: Layout, description: Description) -> None:
-    group = open_store(url, "w")
+    marks = {"digest": layout.digest, "state": "creating"}
+    group = zarr.create_group(url, zarr_format=3, overwrite=True, attributes=marks)
     for name, (dims, values) in description.coordinates.items():
         group.create_array(name, data=np.asarray(values), dimension_names=dims)
     for name, variable in layout.variables.items():
@@ -284,7 +300,6 @@ def _create_store(url: str, layout: Layout, description: Description) -> None:
         dimension_names=("shard", "digest_byte"),
         attributes={"long_name": "BLAKE2b digest of the arrays of each shard; zero where not written"},
     )
-    # The state comes last: a store without one is half created and is made anew.
     group.attrs.update(
         {
             **description.attributes,

@@ -1,0 +1,62 @@
+import socket
+
+import psutil
+import pytest
+from distributed import Client
+
+from tasks.cluster import ClusterError, check_scheduler, connect, open_cluster, opening_cluster
+
+
+@pytest.fixture
+def closed_port():
+    """A loopback port that nobody listens on, held for the length of the test."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_the_local_cluster_listens_on_loopback_only_and_stops(monkeypatch):
+    with open_cluster(workers=1) as address:
+        assert address.startswith("tcp://127.0.0.1:")
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        listening = [c.laddr for process in processes for c in process.net_connections() if c.status == "LISTEN"]
+        assert listening
+        assert {where.ip for where in listening} == {"127.0.0.1"}
+        with connect(address) as client:
+            (worker,) = client.scheduler_info()["workers"].values()
+            assert worker["nthreads"] == 1
+    assert not any(process.is_running() for process in processes[1:] if "spawn_main" in " ".join(_command(process)))
+
+
+def _command(process):
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_a_cluster_opens_in_the_background():
+    with opening_cluster(workers=1) as address, Client(address(), set_as_default=False) as client:
+        assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_an_existing_scheduler_is_used_and_left_running(dask_cluster):
+    with open_cluster(dask_cluster) as address:
+        assert address == dask_cluster
+    check_scheduler(dask_cluster)
+
+
+def test_a_scheduler_that_does_not_answer_is_said_in_one_line(closed_port):
+    address = f"tcp://127.0.0.1:{closed_port}"
+    with pytest.raises(ClusterError) as caught, open_cluster(address):
+        pytest.fail("opened a scheduler that does not exist")
+    assert "\n" not in str(caught.value)
+    assert address in str(caught.value)
+    assert "does not answer within 10 s" in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "ftp://127.0.0.1:1", "127.0.0.1", "tcp://127.0.0.1:99999"])
+def test_an_address_that_is_none_is_said_in_one_line(address):
+    with pytest.raises(ClusterError, match="does not answer") as caught:
+        check_scheduler(address)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from data.examples.cancelling_sums import CancellingSums
+from kernels.examples.compensated_summation import exact_sum
+from kernels.result import Status
+from tasks.claims import Claim, Verdict, ratio
+from tasks.contenders import status_code
+from tasks.datasets import DataSet
+from tasks.results import DISTANCE, ResultSet
+from tasks.scoring import CURVE_POINTS, in_plain_words, judge_claims, median_curve, summarise
+from tasks.study import Agreement, Contender, relative_distance, work_metric
+
+RESULTS = ResultSet(
+    study="sums",
+    problem="darcy",
+    data_set=DataSet(CancellingSums(length=10), 0, 4, 2),
+    instances_per_repetition=2,
+    contenders=(Contender("new", exact_sum, role="method"), Contender("old", exact_sum)),
+    metrics=(work_metric("additions", "additions"),),
+    agreement=Agreement("old", 1e-6, relative_distance),
+    history_length=3,
+    history_label="error",
+)
+CONVERGED, FAILED, STUCK = (status_code(s) for s in (Status.CONVERGED, Status.FAILED, Status.STAGNATED))
+
+
+def table(new_seconds=1.0, old_seconds=2.0, **columns):
+    """Four instances in two repetitions; columns replace what is stored, as pairs (new, old) of four values."""
+    defaults = {
+        "additions": ([1, 2, 3, 4], [5, 5, 5, 5]),
+        DISTANCE: (np.zeros(4), np.zeros(4)),
+        "cpu_seconds": (np.full(4, new_seconds), np.full(4, old_seconds)),
+        "wall_seconds": (np.ones(4), np.ones(4)),
+        "status": ([CONVERGED] * 4, [CONVERGED] * 4),
+    }
+    variables = {
+        name: (("instance", "contender"), np.array(pair, float).T) for name, pair in {**defaults, **columns}.items()
+    }
+    return xr.Dataset(variables, coords={"contender": ["new", "old"], "repetition": ("instance", [0, 0, 1, 1])})
+
+
+def histories(*rows, length=5):
+    history = np.full((len(rows), 1, length), np.nan)
+    for i, row in enumerate(rows):
+        history[i, 0, : len(row)] = row
+    return xr.Dataset(
+        {
+            "history": (("instance", "contender", "step"), history),
+            "steps": (("instance", "contender"), np.array([[len(row)] for row in rows])),
+        },
+        coords={"contender": ["new"]},
+    )
+
+
+def test_a_row_holds_means_and_maxima():
+    new, old = summarise(RESULTS, table())
+    assert (new["problem"], new["contender"], new["role"], new["instances"]) == ("darcy", "new", "method", 4)
+    assert (new["additions"], new["additions_max"]) == (2.5, 4.0)
+    assert (old["additions"], old["cpu_seconds"]) == (5.0, 2.0)
+    assert (new["unsolved"], new["failed"]) == (0, 0)
+    assert not any(key.endswith("_not_finite") for key in new)
+
+
+def test_failures_are_counted_and_not_averaged_in():
+    new, old = summarise(
+        RESULTS,
+        table(
+            additions=([1, 2, np.nan, np.inf], [np.nan] * 4),
+            status=([CONVERGED, STUCK, FAILED, FAILED], [FAILED] * 4),
+        ),
+    )
+    assert (new["unsolved"], new["failed"]) == (3, 2)
+    assert (new["additions"], new["additions_max"], new["additions_not_finite"]) == (1.5, 2.0, 2)
+    assert (old["additions"], old["additions_max"], old["additions_not_finite"]) == (None, None, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (table(), "new is the fastest of 2 contenders"),
+        (table(new_seconds=3.0), "old wins, 1.5 times faster than new (2e+03 against 3e+03 ms per instance)"),
+        (table(status=([CONVERGED] * 4, [CONVERGED] * 3 + [STUCK])), "new is the fastest of 1 contenders"),
+        (table(status=([STUCK] + [CONVERGED] * 3, [CONVERGED] * 4)), "new leaves 1 of 4 instances unsolved"),
+    ],
+)
+def test_the_outcome_is_said_in_plain_words(given, sentence):
+    (said,) = in_plain_words(summarise(RESULTS, given))
+    assert said.startswith("darcy: ")
+    assert sentence in said
+
+
+def test_every_problem_has_its_sentence():
+    rows = summarise(RESULTS, table())
+    assert len(in_plain_words([*rows, *({**row, "problem": "poisson"} for row in rows)])) == 2
+
+
+def test_claims_are_judged_on_the_table_of_their_problem():
+    claims = tuple(Claim("faster", "", "", p, ratio("cpu_seconds", "old", "new"), 1.0) for p in ("darcy", "poisson"))
+    curve = ("step", [1.0, 0.1])
+    tables = {"darcy": table().assign(history=curve), "poisson": table(new_seconds=8.0).assign(history=curve)}
+    darcy, poisson = judge_claims(claims, tables)
+    assert (darcy.verdict, poisson.verdict) == (Verdict.HOLDS, Verdict.FAILS)
+    assert darcy.timed
+    assert darcy.repetitions == 2
+
+
+def test_the_curve_is_the_median_of_the_histories():
+    steps, values = median_curve(histories([1, 0.5, 0.1], [1, 0.4, 0.2], [1, 0.9, 0.3]), "new")
+    np.testing.assert_array_equal(steps, [0, 1, 2])
+    np.testing.assert_array_equal(values, [1, 0.5, 0.2])
+
+
+def test_an_instance_that_has_finished_keeps_its_last_value():
+    _, values = median_curve(histories([1, 0.5, 0.4, 0.3], [1, 0.1], [1, 0.1]), "new")
+    np.testing.assert_array_equal(values, [1, 0.1, 0.1, 0.1])
+
+
+def test_steps_without_a_finite_median_are_left_out():
+    steps, _ = median_curve(histories([1, np.inf, np.nan, 0.1]), "new")
+    np.testing.assert_array_equal(steps, [0, 3])
+
+
+def test_a_method_without_a_history_has_no_curve():
+    steps, values = median_curve(histories([], []), "new")
+    assert steps.size == values.size == 0
+
+
+def test_a_failed_instance_does_not_bend_the_curve():
+    _, values = median_curve(histories([1, 0.5], [], []), "new")
+    np.testing.assert_array_equal(values, [1, 0.5])
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends():
+    long = np.geomspace(1.0, 1e-8, 20_000)
+    steps, values = median_curve(histories(long, length=20_000), "new")
+    assert steps.size <= CURVE_POINTS
+    assert (steps[0], steps[-1]) == (0, 19_999)
+    assert (np.diff(steps) > 0).all()
+    np.testing.assert_array_equal(values, long[steps])
