@@ -326,8 +326,10 @@ def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, s
 
 
 @main.command()
-@click.option("--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True)
-@click.option("--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the Prefect UI."
+)
+@click.option("--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the MLflow UI.")
 @store_option
 def up(prefect_port: int, mlflow_port: int, store: str) -> None:
     """Start the Prefect server, a worker with the deployments and the MLflow UI, all on 127.0.0.1.
