@@ -2,11 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST_GRID = 2048
+
+
+def _affordable(cells: int) -> int:
+    if cells > LARGEST_GRID:
+        gibibytes = 8 * cells**2 / 2**30
+        raise ValueError(
+            f"one field of {cells} x {cells} numbers takes {gibibytes:,.2f} GiB; at most {LARGEST_GRID} are allowed"
+        )
+    return cells
+
+
+GridSize = Annotated[int, AfterValidator(_affordable), Field(json_schema_extra={"maximum": LARGEST_GRID})]
+"""Cells per side of a square grid."""
 
 
 class InputError(ValueError):

@@ -13,6 +13,7 @@ from data.pde.grid_operators import cell_centres, five_point
 from data.pde.random_fields import field_deviation, gaussian_field, gradient_deviation
 from data.pde.verification import Manufactured, observed_order
 from data.problem import Fields, Problem, Variable
+from data.validation import GridSize
 
 Array = NDArray[np.float64]
 
@@ -83,7 +84,7 @@ class ConvectionDiffusion(Problem):
         "Elman, Silvester and Wathen, Finite Elements and Fast Iterative Solvers (Oxford, 2nd ed. 2014), chapter 6"
     )
 
-    grid: int = Field(64, ge=4, le=2048, description="cells per side of the unit square")
+    grid: GridSize = Field(64, ge=4, description="cells per side of the unit square")
     viscosity: float = Field(0.02, ge=1e-6, le=1e3, description="viscosity nu, in units of speed times side length")
     smoothness: float = Field(3.0, gt=2.0, le=8.0, description="alpha of the stream function's covariance")
     inverse_length: float = Field(3.0, gt=0.0, le=100.0, description="tau of both covariances, per side length")

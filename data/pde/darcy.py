@@ -13,6 +13,7 @@ from data.pde.grid_operators import cell_centres, five_point
 from data.pde.random_fields import cosine_series, field_deviation, gaussian_field
 from data.pde.verification import Manufactured, observed_order
 from data.problem import Fields, Problem, Variable
+from data.validation import GridSize
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def darcy_order() -> float:
 class DarcyFlow(Problem):
     """What all Darcy problems share: the grid, the equation with f = 1, and its discretisation."""
 
-    grid: int = Field(64, ge=4, le=2048, description="cells per side of the unit square")
+    grid: GridSize = Field(64, ge=4, description="cells per side of the unit square")
 
     def variables(self) -> dict[str, Variable]:
         """The conductivity of every cell."""

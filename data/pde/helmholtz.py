@@ -13,6 +13,7 @@ from data.pde.grid_operators import five_point, interior_vertices
 from data.pde.random_fields import field_deviation, gaussian_field
 from data.pde.verification import Manufactured, observed_order
 from data.problem import Fields, Problem, Variable
+from data.validation import GridSize
 
 Array = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ class Helmholtz(Problem):
         'Wang et al., "Accelerating Data Generation for Neural Operators via Krylov Subspace Recycling" (ICLR 2024)'
     )
 
-    grid: int = Field(64, ge=4, le=2048, description="cells per side of the unit square")
+    grid: GridSize = Field(64, ge=4, description="cells per side of the unit square")
     wave_number: float = Field(25.0, gt=0.0, le=2000.0, description="mean wave number k0, radians per side length")
     amplitude: float = Field(0.2, ge=0.0, le=0.39, description="relative standard deviation of the wave number")
     smoothness: float = Field(

@@ -13,6 +13,7 @@ from data.linear_system import LinearSystem
 from data.pde.grid_operators import five_point, interior_vertices
 from data.pde.verification import Manufactured, observed_order
 from data.problem import Fields, Problem, Variable
+from data.validation import GridSize
 
 Array = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ class Poisson(Problem):
         'Wang et al., "Accelerating Data Generation for Neural Operators via Krylov Subspace Recycling" (ICLR 2024)'
     )
 
-    grid: int = Field(64, ge=4, le=2048, description="cells per side of the unit square")
+    grid: GridSize = Field(64, ge=4, description="cells per side of the unit square")
     degree: int = Field(5, ge=0, le=64, description="degree of the Chebyshev polynomials")
 
     def variables(self) -> dict[str, Variable]:

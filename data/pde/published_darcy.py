@@ -14,6 +14,7 @@ from data.pde.grid_operators import five_point
 from data.pde.random_fields import periodic_field
 from data.pde.verification import Manufactured, observed_order
 from data.problem import Fields, Problem, Variable
+from data.validation import GridSize
 
 Array = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ class DarcyPublished(Problem):
         "matrices of its repository, NO-DataGen-SKR"
     )
 
-    grid: int = Field(98, ge=4, le=2048, description="interior points per side, s; the paper's systems have s^2 rows")
+    grid: GridSize = Field(98, ge=4, description="interior points per side, s; the paper's systems have s^2 rows")
     smoothness: float = Field(
         2.5, gt=1.0, le=8.0, description="alpha of the field's covariance (-Laplace + tau^2)^-alpha"
     )
