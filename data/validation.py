@@ -39,7 +39,12 @@ def validated(model: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise InputError("; ".join(_describe(model, problem) for problem in error.errors())) from None
+        raise refused(error, model.model_fields) from None
+
+
+def refused(error: ValidationError, fields: Iterable[str] = ()) -> InputError:
+    """The one line for what pydantic found wrong; ``fields`` are the names that would have been right."""
+    return InputError("; ".join(_describe(problem, fields) for problem in error.errors()))
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
@@ -50,11 +55,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {what} {name!r}: {hint}allowed: {', '.join(names)}")
 
 
-def _describe(model: type[BaseModel], problem: Any) -> str:
+def _describe(problem: Any, fields: Iterable[str]) -> str:
     field = ".".join(str(part) for part in problem["loc"])
     match problem["type"]:
         case "extra_forbidden":
-            return str(unknown("parameter", field, model.model_fields))
+            return str(unknown("parameter", field, fields))
         case "missing":
             return f"parameter {field!r} is missing"
         case "value_error":

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from pydantic import ValidationError
 
-from data.validation import InputError, validated
+from data.validation import InputError, refused, validated
 from tasks.datasets import DataSet
 from tasks.provenance import source_digest
 from tasks.results import ResultSet, results_url
@@ -86,8 +87,12 @@ def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str
         For settings that are not allowed or need more memory than a worker should take.
     """
     settings = resolve_settings(study, size, overrides)
+    try:
+        problems = study.problems(settings)
+    except ValidationError as error:
+        raise refused(error) from None
     result_sets = {}
-    for name, problem in study.problems(settings).items():
+    for name, problem in problems.items():
         data_set = DataSet(problem, settings.seed, settings.count, settings.instances_per_shard)
         result_sets[name] = ResultSet(
             study=study.name,

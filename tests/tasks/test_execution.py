@@ -1,31 +1,10 @@
-from pathlib import Path
-
 import pytest
-from distributed import Client, get_worker
+from distributed import Client
+from shard_work import fail_at_first, fail_on_three, square
 
 from data.validation import InputError
 from tasks import execution
 from tasks.execution import RETRIES, run_shards
-from tasks.store import DamagedShardError
-
-
-def square(offset, shard):
-    return {"shard": shard, "value": offset + shard**2, "worker": get_worker().address}
-
-
-def fail_on_three(folder, shard):
-    (Path(folder) / f"{shard}-{len(list(Path(folder).glob(f'{shard}-*')))}").touch()
-    if shard == 3:
-        raise DamagedShardError("shard 3 is damaged")
-    return {"shard": shard}
-
-
-def fail_at_first(folder, shard):
-    mark = Path(folder) / str(shard)
-    if mark.exists():
-        return {"shard": shard}
-    mark.touch()
-    raise OSError("a lost connection")
 
 
 def test_every_shard_is_reported_once(dask_cluster):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from test_scoring import RESULTS, histories
+from result_tables import RESULTS, histories
 
 from tasks.claims import Judgement, Verdict
 from tasks.figures import COLOURS, claims_figure, convergence_figure

@@ -119,7 +119,9 @@ def test_a_contender_that_raises_is_recorded_and_does_not_disturb_the_others(tmp
 
 
 def test_a_reference_that_raises_leaves_no_distances(tmp_path, data_url):
-    _, table = run(result_set(Contender("compensated", compensated_sum), Contender("exact", always_raise)), data_url, tmp_path)
+    _, table = run(
+        result_set(Contender("compensated", compensated_sum), Contender("exact", always_raise)), data_url, tmp_path
+    )
     assert np.isnan(table[DISTANCE]).all()
     assert (table.sel(contender="compensated")["status"] == status_code(Status.CONVERGED)).all()
 

@@ -13,6 +13,7 @@ from data.pde.poisson import Poisson
 from data.pde.published_darcy import DarcyPublished
 from data.pde.thermal import Thermal
 from data.problem import Problem
+from data.validation import GridSize
 from kernels.linear_systems.direct import sparse_lu_sequence
 from kernels.linear_systems.gcrotmk import gcrotmk_sequence
 from kernels.linear_systems.skr import sorting_krylov_recycling
@@ -72,9 +73,7 @@ class SkrSettings(Settings):
     """The parameters of the study."""
 
     family: Family = Field(Family.ALL, description="'all': the paper's families, Darcy as stated and as published")
-    grid: int = Field(
-        48, ge=8, le=512, description="cells per side; grid^2 unknowns, as many as that in the thermal mesh"
-    )
+    grid: GridSize = Field(48, ge=8, description="cells per side: grid^2 unknowns, about as many in the thermal mesh")
     tolerance: float = Field(1e-8, gt=0.0, lt=1.0, description="on the true relative residual")
     preconditioner: Literal["none", "jacobi", "block-jacobi", "ssor", "ilu0", "ilut"] = Field(
         "jacobi", description="of all Krylov contenders"
