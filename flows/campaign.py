@@ -1,13 +1,13 @@
 """The flow that runs many studies and says what changed since the last campaign."""
 
-import os
+from enum import StrEnum
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_table_artifact
-from pydantic import Field
 
-from flows.plan import checked_root, default_root
+from flows.form import Fresh, Scheduler, SizeChoice, StoreRoot, Workers, form_field
+from flows.plan import store_root
 from flows.registry import study_families
 from flows.study import StudyName, run_study
 from tasks.cluster import LOCAL, open_cluster
@@ -19,23 +19,25 @@ from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking
 
 EXPERIMENT = "campaign"
 
+FamilyName = StrEnum("FamilyName", {name: name for name in sorted(set(study_families().values()))})  # type: ignore[misc]
+
 
 @flow(name="campaign", flow_run_name="campaign-{size}")
 def run_campaign(
-    studies: Annotated[list[StudyName], Field(description="the studies to run; empty: all")] = [],  # noqa: B006
-    family: Annotated[str, Field(description="only the studies of this family; empty: all")] = "",
-    size: Annotated[Size, Field(description="the size of every study")] = Size.DEFAULT,
-    store: Annotated[str, Field(description="folder or URL of the store; empty: ASSAY_STORE or ./assay-store")] = "",
-    scheduler: Annotated[str, Field(description="'local' or the address of a Dask scheduler")] = LOCAL,
-    workers: Annotated[int | None, Field(ge=1, le=1024, description="local workers; empty: one a core")] = None,
-    fresh: Annotated[bool, Field(description="run the contenders again although results exist")] = False,
+    studies: Annotated[list[StudyName], form_field("the studies to run; empty: all")] = [],  # noqa: B006
+    family: Annotated[FamilyName | None, form_field("only the studies of this family; empty: all")] = None,
+    size: SizeChoice = Size.DEFAULT,
+    store: StoreRoot = "",
+    scheduler: Scheduler = LOCAL,
+    workers: Workers = None,
+    fresh: Fresh = False,
 ) -> dict[str, Any]:
     """Run studies one after another on one cluster; a study that breaks is reported and does not stop the others."""
-    root = checked_root(store or os.environ.get("ASSAY_STORE") or default_root())
+    root = store_root(store)
     require_writable(root)
     client = open_tracking(root)
     chosen = [study.value for study in studies] or [
-        name for name, member in study_families().items() if not family or member == family
+        name for name, member in study_families().items() if family is None or member == family.value
     ]
     reports: dict[str, dict[str, Any]] = {}
     broken: dict[str, str] = {}

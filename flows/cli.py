@@ -106,10 +106,11 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "INFO" if verbose else "ERROR")
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-        for name in ("distributed", "mlflow", "alembic"):
+        for name in ("distributed", "alembic"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore")
 
@@ -196,12 +197,12 @@ def run(
     """
     quiet(verbose)
     from flows import output
-    from flows.plan import checked_root, default_root, plan_study
+    from flows.plan import plan_study, store_root
     from flows.registry import find_study
     from flows.session import computing
 
     settings = _settings(assignments)
-    root = checked_root(store or default_root())
+    root = store_root(store)
     plan = plan_study(find_study(study), _size(size), settings, root, fresh=fresh)
     if plan_only:
         _print([item.as_dict() for item in plan.stores()], as_json, output.print_plan)
@@ -242,10 +243,10 @@ def generate(
     quiet(verbose)
     from flows import output
     from flows.data_set_plan import plan_data_set
-    from flows.plan import checked_root, default_root
+    from flows.plan import store_root
     from flows.session import computing
 
-    root = checked_root(store or default_root())
+    root = store_root(store)
     plan = plan_data_set(
         problem=problem, count=count, settings=_settings(assignments), solver=solver, preconditioner=preconditioner,
         tolerance=tolerance, seed=seed, shard_size=shard_size, root=root, out=out,
@@ -276,7 +277,7 @@ def campaign(
     quiet(verbose)
     from data.validation import unknown
     from flows import output
-    from flows.plan import checked_root, default_root
+    from flows.plan import store_root
     from flows.registry import find_study, study_families
     from flows.session import computing
 
@@ -286,13 +287,19 @@ def campaign(
     if family and family not in study_families().values():
         raise unknown("family", family, set(study_families().values()))
     chosen_size = _size(size)
-    root = checked_root(store or default_root())
+    root = store_root(store)
     with computing(root, scheduler, workers) as address:
-        from flows.campaign import run_campaign
+        from flows.campaign import FamilyName, run_campaign
         from flows.study import StudyName
 
         summary = run_campaign(
-            [StudyName(name) for name in names], family, chosen_size, root, address(), workers, fresh=fresh
+            [StudyName(name) for name in names],
+            FamilyName(family) if family else None,
+            chosen_size,
+            root,
+            address(),
+            workers,
+            fresh=fresh,
         )
     _print(summary, as_json, output.print_campaign)
     if strict and any(verdict != "holds" for verdict in summary["verdicts"].values()):
@@ -309,10 +316,10 @@ def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, s
     """
     quiet(verbose)
     from flows import output
-    from flows.plan import checked_root, default_root
+    from flows.plan import store_root
     from flows.session import computing
 
-    root = checked_root(store or default_root())
+    root = store_root(store)
     with (
         tempfile.TemporaryDirectory(prefix="assay-reproduce-") as scratch,
         computing(root, scheduler, workers) as address,
@@ -337,7 +344,7 @@ def up(prefect_port: int, mlflow_port: int, store: str) -> None:
     Ctrl-C stops all of them.
     """
     quiet(False)
-    from flows.plan import checked_root, default_root
+    from flows.plan import store_root
     from flows.services import serve
 
-    serve(checked_root(store or default_root()), prefect_port, mlflow_port)
+    serve(store_root(store), prefect_port, mlflow_port)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from data.registry import problem as find_problem
 from data.validation import InputError, unknown
-from flows.plan import StorePlan, checked_root, plan_store, require_available, require_memory
+from flows.plan import StorePlan, absolute_url, plan_store, require_available, require_memory
 from flows.solvers import SOLVER_METRICS, PreconditionerName, Solver, make_solver
 from tasks.datasets import DataSet
 from tasks.store import require_same_content, require_writable
@@ -80,7 +80,7 @@ def plan_data_set(
         "shard_size": shard_size,
         "out": out,
     }
-    return DataSetPlan(data_set, checked_root(out) if out else data_set.url(root), request)
+    return DataSetPlan(data_set, absolute_url(out) if out else data_set.url(root), request)
 
 
 def _choice(kind: type[Choice], what: str, name: str) -> Choice:

@@ -1,16 +1,15 @@
 """The flow that makes a data set: instances of a problem and their solutions."""
 
-import os
 from enum import StrEnum
 from typing import Annotated, Any
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
-from pydantic import Field
 
 from data.registry import problems
 from flows.data_set_plan import SHARD_SIZE, plan_data_set
-from flows.plan import checked_root, default_root
+from flows.form import Repair, Scheduler, StoreRoot, Workers, form_field
+from flows.plan import store_root
 from flows.solvers import PreconditionerName, Solver
 from tasks.cluster import LOCAL, open_cluster
 from tasks.datasets import DataSet
@@ -26,31 +25,27 @@ ProblemName = StrEnum("ProblemName", {name.replace("-", "_"): name for name in p
 
 @flow(name="generate", flow_run_name="{problem}-{count}")
 def generate_data_set(
-    problem: Annotated[ProblemName, Field(description="the family of instances, see `assay list`")],
-    count: Annotated[int, Field(ge=1, le=10**8, description="number of instances")] = 100,
+    problem: Annotated[ProblemName, form_field("the family of instances, see `assay list`")],
+    count: Annotated[int, form_field("number of instances", ge=1, le=10**8)] = 100,
     settings: Annotated[
-        dict[str, Any], Field(description="parameters of the problem that differ from its defaults, such as grid")
+        dict[str, Any], form_field("parameters of the problem that differ from its defaults, such as grid")
     ] = {},  # noqa: B006 - Prefect shows the default in its form and never changes it
-    solver: Annotated[Solver, Field(description="what solves the systems")] = Solver.DIRECT,
-    preconditioner: Annotated[
-        PreconditionerName, Field(description="of the Krylov solvers")
-    ] = PreconditionerName.JACOBI,
-    tolerance: Annotated[float, Field(gt=0, lt=1, description="on the true relative residual")] = 1e-8,
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1, description="seed of all random draws")] = 0,
-    shard_size: Annotated[
-        int, Field(ge=1, le=10**6, description="instances per unit of work and of storage")
-    ] = SHARD_SIZE,
-    out: Annotated[str, Field(description="path or URL of the data set; empty: below the store, by its digest")] = "",
-    store: Annotated[str, Field(description="folder or URL of the store; empty: ASSAY_STORE or ./assay-store")] = "",
-    scheduler: Annotated[str, Field(description="'local' or the address of a Dask scheduler")] = LOCAL,
-    workers: Annotated[int | None, Field(ge=1, le=1024, description="local workers; empty: one a core")] = None,
-    repair: Annotated[bool, Field(description="check all stored shards and compute damaged ones again")] = False,
+    solver: Annotated[Solver, form_field("what solves the systems")] = Solver.DIRECT,
+    preconditioner: Annotated[PreconditionerName, form_field("of the Krylov solvers")] = PreconditionerName.JACOBI,
+    tolerance: Annotated[float, form_field("on the true relative residual", gt=0, lt=1)] = 1e-8,
+    seed: Annotated[int, form_field("seed of all random draws", ge=0, le=2**63 - 1)] = 0,
+    shard_size: Annotated[int, form_field("instances per unit of work and of storage", ge=1, le=10**6)] = SHARD_SIZE,
+    out: Annotated[str, form_field("path or URL of the data set; empty: below the store, by its digest")] = "",
+    store: StoreRoot = "",
+    scheduler: Scheduler = LOCAL,
+    workers: Workers = None,
+    repair: Repair = False,
 ) -> dict[str, Any]:
     """Draw the instances of a problem, solve them on the cluster and store both in Zarr, with their provenance.
 
     What an interrupted run left is resumed by the same parameters; a finished data set is reused.
     """
-    root = checked_root(store or os.environ.get("ASSAY_STORE") or default_root())
+    root = store_root(store)
     plan = plan_data_set(
         problem=problem.value,
         count=count,

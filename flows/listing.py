@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from data.registry import problems
 from data.validation import unknown
-from flows.plan import checked_root, default_root, plan_study
+from flows.plan import plan_study, store_root
 from flows.registry import find_study, study_families
 from tasks.study import Size, Study
 
@@ -24,7 +24,7 @@ def list_studies(family: str, store: str) -> list[dict[str, Any]]:
     families = study_families()
     if family and family not in families.values():
         raise unknown("family", family, set(families.values()))
-    verdicts = _last_verdicts(checked_root(store or default_root()))
+    verdicts = _last_verdicts(store_root(store))
     rows = []
     for name, member in families.items():
         if family in {"", member}:
@@ -67,7 +67,7 @@ def describe_study(name: str, size: Size, overrides: Mapping[str, Any], store: s
         For an unknown study or a setting that is not allowed.
     """
     study: Study = find_study(name)
-    plan = plan_study(study, size, overrides, checked_root(store or default_root()))
+    plan = plan_study(study, size, overrides, store_root(store))
     description: dict[str, Any] = {
         "study": study.name,
         "family": study.family,

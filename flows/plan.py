@@ -1,5 +1,6 @@
 """What a run would compute, validated and compared with what the store holds, before anything is written."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,13 +169,11 @@ def _exists(url: str) -> bool:
     return bool(fsspec.url_to_fs(url)[0].exists(url))
 
 
-def default_root() -> str:
-    """The folder that holds everything unless another is named."""
-    return str(Path("assay-store").absolute())
+def store_root(store: str = "") -> str:
+    """The folder or URL that holds everything: the one named, ASSAY_STORE, or ./assay-store."""
+    return absolute_url(store or os.environ.get("ASSAY_STORE") or "assay-store")
 
 
-def checked_root(store: str) -> str:
-    """A store's root as an absolute path or URL."""
-    if not is_local(store):
-        return store
-    return str(Path(store).expanduser().absolute())
+def absolute_url(url: str) -> str:
+    """A URL as it is, a path made absolute."""
+    return str(Path(url).expanduser().absolute()) if is_local(url) else url

@@ -1,14 +1,13 @@
 """The flow that puts one paper to the test."""
 
-import os
 from enum import StrEnum
 from typing import Annotated, Any
 
 from prefect import flow, runtime
 from prefect.artifacts import create_table_artifact
-from pydantic import Field
 
-from flows.plan import checked_root, default_root, plan_study
+from flows.form import Fresh, Repair, Scheduler, SizeChoice, StoreRoot, Workers, form_field
+from flows.plan import plan_study, store_root
 from flows.registry import find_study, study_families
 from flows.study_record import study_record
 from tasks.cluster import LOCAL, open_cluster
@@ -23,22 +22,22 @@ StudyName = StrEnum("StudyName", {name.replace("-", "_"): name for name in study
 
 @flow(name="study", flow_run_name="{study}-{size}", validate_parameters=True)
 def run_study(
-    study: Annotated[StudyName, Field(description="the paper to put to the test")],
-    size: Annotated[Size, Field(description="small: seconds, default: a minute, large: a night")] = Size.DEFAULT,
+    study: Annotated[StudyName, form_field("the paper to put to the test")],
+    size: SizeChoice = Size.DEFAULT,
     settings: Annotated[
-        dict[str, Any], Field(description="settings of the study that differ from the size, see `assay show STUDY`")
+        dict[str, Any], form_field("settings of the study that differ from the size, see `assay show STUDY`")
     ] = {},  # noqa: B006 - Prefect shows the default in its form and never changes it
-    store: Annotated[str, Field(description="folder or URL of the store; empty: ASSAY_STORE or ./assay-store")] = "",
-    scheduler: Annotated[str, Field(description="'local' or the address of a Dask scheduler")] = LOCAL,
-    workers: Annotated[int | None, Field(ge=1, le=1024, description="local workers; empty: one a core")] = None,
-    fresh: Annotated[bool, Field(description="run the contenders again although results exist")] = False,
-    repair: Annotated[bool, Field(description="check all stored shards and compute damaged ones again")] = False,
+    store: StoreRoot = "",
+    scheduler: Scheduler = LOCAL,
+    workers: Workers = None,
+    fresh: Fresh = False,
+    repair: Repair = False,
 ) -> dict[str, Any]:
     """Generate a paper's problems, run its method and the baselines, judge its claims and log all to MLflow.
 
     What the store already holds is reused; an interrupted run is resumed by the same parameters.
     """
-    root = checked_root(store or os.environ.get("ASSAY_STORE") or default_root())
+    root = store_root(store)
     require_writable(root)
     plan = plan_study(find_study(study.value), size, settings, root, fresh=fresh)
     open_tracking(root)

@@ -41,7 +41,7 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would mean port 8787, and a warning where that is taken
             silence_logs=logging.ERROR,
             memory_limit=0,
         ) as cluster,

@@ -7,7 +7,7 @@ when its attribute ``state`` says so, the last of all writes.
 
 import hashlib
 import json
-import os
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -120,8 +120,11 @@ def require_writable(root: str) -> None:
         return
     folder = Path(root).absolute()
     existing = next(parent for parent in [folder, *folder.parents] if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise StoreError(f"store {root} is not writable: {existing} is not a folder that this user may write to")
+    try:
+        with tempfile.TemporaryFile(dir=existing):  # permissions alone do not tell of read-only file systems
+            pass
+    except OSError as error:
+        raise StoreError(f"store {root} is not writable: {existing}: {error.strerror}") from None
 
 
 def store_state(url: str) -> str:

@@ -1,0 +1,346 @@
+"""`assay up`, really started: what it serves, a run from the API to MLflow, what it refuses, and how it ends."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import psutil
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from data.validation import InputError
+from flows.prefect_setup import DEPLOYMENT_FILE, create_work_pool, declare_silent_runs_dead, deploy
+from flows.services import require_free_port
+
+# One server for all of them, also where tests are spread over processes.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("services")]
+
+ASSAY = str(Path(sys.executable).with_name("assay"))
+READY = "Ctrl-C stops all of it."
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+FOREIGN_PROFILE = """
+active = "elsewhere"
+[profiles.elsewhere]
+PREFECT_API_URL = "http://127.0.0.1:9/api"
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment_in(folder, **settings):
+    """The environment of a user whose files are in a folder and whose Prefect profile names another server."""
+    home = folder / "prefect-home"
+    home.mkdir(exist_ok=True)
+    (home / "profiles.toml").write_text(FOREIGN_PROFILE)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "MLFLOW_", "ASSAY_")) and name != "PYTEST_CURRENT_TEST"
+    }
+    return {
+        **inherited,
+        "HOME": str(folder),
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **settings,
+    }
+
+
+def family_of(process):
+    return [process, *process.children(recursive=True)]
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory):
+    """The running services; whatever becomes of the tests, none of their processes is left."""
+    folder = tmp_path_factory.mktemp("up")
+    prefect_port, mlflow_port = free_port(), free_port()
+    store = folder / "store"
+    ports = ["--prefect-port", str(prefect_port), "--mlflow-port", str(mlflow_port)]
+    with (
+        (folder / "errors").open("wb") as errors,
+        subprocess.Popen(
+            [ASSAY, "up", *ports, "--store", str(store)],
+            cwd=folder,
+            env=environment_in(folder),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        family = psutil.Process(process.pid)
+        try:
+            printed = []
+            for line in process.stdout:
+                printed.append(line.rstrip())
+                if READY in line:
+                    break
+            else:
+                pytest.fail((folder / "errors").read_text())
+            yield SimpleNamespace(
+                process=process,
+                folder=folder,
+                store=store,
+                ports=(prefect_port, mlflow_port),
+                api=f"http://127.0.0.1:{prefect_port}/api",
+                mlflow=f"http://127.0.0.1:{mlflow_port}",
+                printed="\n".join(printed),
+            )
+        finally:
+            left = family_of(family) if process.poll() is None else []
+            process.send_signal(signal.SIGINT)
+            _, alive = psutil.wait_procs(left, 60)
+            for one in alive:
+                one.kill()
+
+
+def read(url, **query):
+    return httpx.get(url, params=query, timeout=30).raise_for_status()
+
+
+def post(url, **body):
+    return httpx.post(url, json=body, timeout=30)
+
+
+def found(url, **body):
+    return post(url, **body).raise_for_status().json()
+
+
+def wait_for(look, seconds=120):
+    """Ask a server until the answer is one; the test's time limit stands behind it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := look()):
+        assert time.monotonic() < deadline, "the server never answered so"
+        time.sleep(0.3)
+    return answer
+
+
+def deployments(services):
+    return {entry["name"]: entry for entry in found(f"{services.api}/deployments/filter")}
+
+
+def request_run(services, deployment, parameters):
+    identifier = deployments(services)[deployment]["id"]
+    return post(f"{services.api}/deployments/{identifier}/create_flow_run", parameters=parameters)
+
+
+def state_of(services, run):
+    return read(f"{services.api}/flow_runs/{run}").json()["state"]
+
+
+def finish(services, run):
+    """The state in which a run ends."""
+    return wait_for(lambda: state if (state := state_of(services, run))["type"] in ENDED else None)
+
+
+@pytest.fixture(scope="module")
+def finished_run(services):
+    """The id of a run of the smallest study, triggered through the API."""
+    answer = request_run(services, "run-study", {"study": "compensated-summation", "size": "small"})
+    assert answer.status_code == 201, answer.text
+    run = answer.json()["id"]
+    state = finish(services, run)
+    assert state["type"] == "COMPLETED", state["message"]
+    return run
+
+
+def test_the_addresses_are_printed(services):
+    assert services.api.removesuffix("/api") in services.printed
+    assert services.mlflow in services.printed
+    assert str(services.store) in services.printed
+    assert "prefect deployment run study/run-study" in services.printed
+
+
+def test_the_user_interfaces_answer(services):
+    assert "<html" in read(services.api.removesuffix("/api") + "/").text
+    assert "<html" in read(services.mlflow).text
+    assert read(services.api.removesuffix("/api") + "/ui-settings").json()["api_url"] == services.api
+
+
+def test_everything_listens_on_the_loopback_only(services):
+    listening = {
+        connection.laddr.ip
+        for process in family_of(psutil.Process(services.process.pid))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_the_server_has_the_deployments_of_the_file(services):
+    written = {entry["name"]: entry for entry in yaml.safe_load(DEPLOYMENT_FILE.read_text())["deployments"]}
+    served = deployments(services)
+    assert served.keys() == written.keys()
+    for name, entry in written.items():
+        deployment = served[name]
+        assert deployment["parameters"] == entry.get("parameters", {})
+        assert deployment["work_pool_name"] == entry["work_pool"]["name"]
+        assert (
+            deployment["concurrency_options"]["collision_strategy"] == entry["concurrency_limit"]["collision_strategy"]
+        )
+        assert deployment["enforce_parameter_schema"]
+        assert not deployment["pull_steps"]
+        schedules = {schedule["slug"]: schedule for schedule in deployment["schedules"]}
+        assert schedules.keys() == {schedule["slug"] for schedule in entry.get("schedules", [])}
+        for schedule in entry.get("schedules", []):
+            assert schedules[schedule["slug"]]["active"] == schedule["active"]
+            assert schedules[schedule["slug"]]["schedule"]["timezone"] == schedule["timezone"]
+
+
+def test_the_nightly_schedule_plans_runs_and_the_inactive_one_none(services):
+    nightly, weekly = (deployments(services)[name]["id"] for name in ("nightly-campaign", "weekly-skr"))
+
+    def planned():
+        return [run for run in found(f"{services.api}/flow_runs/filter") if run["auto_scheduled"]]
+
+    runs = wait_for(planned, 60)
+    assert {run["deployment_id"] for run in runs} == {nightly}
+    assert weekly not in {run["deployment_id"] for run in runs}
+    assert all(run["parameters"]["fresh"] for run in runs)
+
+
+def test_setting_up_twice_changes_nothing(services):
+    create_work_pool(services.api)
+    declare_silent_runs_dead(services.api)
+    assert [pool["type"] for pool in found(f"{services.api}/work_pools/filter")] == ["process"]
+    assert len(found(f"{services.api}/automations/filter")) == 1
+
+
+def test_a_triggered_run_is_found_in_the_database(services, finished_run):
+    client = MlflowClient(f"sqlite:///{services.store}/mlflow/mlflow.db")
+    experiment = client.get_experiment_by_name("compensated-summation")
+    runs = client.search_runs([experiment.experiment_id], f"tags.`prefect.flow_run` = '{finished_run}'")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 5  # the study and its four contenders
+
+
+def logged_run(services, flow_run):
+    """The run that the MLflow server has of a flow run's study."""
+    experiment = read(
+        f"{services.mlflow}/api/2.0/mlflow/experiments/get-by-name", experiment_name="compensated-summation"
+    ).json()["experiment"]["experiment_id"]
+    runs = found(
+        f"{services.mlflow}/api/2.0/mlflow/runs/search",
+        experiment_ids=[experiment],
+        filter=f"tags.`prefect.flow_run` = '{flow_run}' and tags.`assay.parent` = 'yes'",
+    )["runs"]
+    assert len(runs) == 1
+    return runs[0]
+
+
+def test_a_triggered_run_is_served_by_mlflow_with_its_verdicts(services, finished_run):
+    run = logged_run(services, finished_run)
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
+    assert tags["verdict.cancelling-sums.beats-recursive"] == "holds"
+    assert {"git_commit", "lock_digest", "paper"} <= tags.keys()
+
+
+def test_the_artifacts_of_a_run_are_served_by_mlflow(services, finished_run):
+    run = logged_run(services, finished_run)["info"]["run_id"]
+    report = read(f"{services.mlflow}/get-artifact", run_id=run, path="report.json").json()
+    assert report["request"] == {"study": "compensated-summation", "size": "small", "settings": {}}
+    figure = read(f"{services.mlflow}/get-artifact", run_id=run, path="figures/claims.png").content
+    assert figure.startswith(b"\x89PNG")
+
+
+def test_a_triggered_run_keeps_its_arrays_in_the_store_and_nothing_elsewhere(services, finished_run):
+    assert {path.name for path in services.store.iterdir()} == {"datasets", "results", "logs", "mlflow"}
+    assert {path.name for path in services.folder.iterdir()} <= {"store", "prefect-home", "errors", ".cache", ".config"}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "parameters", "field"),
+    [
+        ("run-study", {"study": "skrr"}, "study"),
+        ("run-study", {}, "study"),
+        ("run-skr", {"size": "huge"}, "size"),
+        ("run-skr", {"workers": 0}, "workers"),
+        ("run-skr", {"fresh": "perhaps"}, "fresh"),
+        ("generate-data-set", {"problem": "darcy"}, "problem"),
+        ("generate-data-set", {"problem": "poisson", "count": 0}, "count"),
+        ("generate-data-set", {"problem": "poisson", "count": 1.5}, "count"),
+        ("generate-data-set", {"problem": "poisson", "tolerance": 1}, "tolerance"),
+        ("generate-data-set", {"problem": "poisson", "solver": "magic"}, "solver"),
+        ("run-campaign", {"studies": ["skr", "skrr"]}, "studies"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_the_server(services, deployment, parameters, field):
+    answer = request_run(services, deployment, parameters)
+    assert answer.status_code == httpx.codes.CONFLICT
+    assert field in answer.json()["detail"]
+
+
+def test_a_parameter_that_does_not_exist_ends_the_run_before_it_computes(services):
+    # Prefect's schema of a flow cannot forbid further parameters: the run is created, and refused where it starts.
+    answer = request_run(services, "run-study", {"study": "compensated-summation", "sise": "small"})
+    state = finish(services, answer.json()["id"])
+    assert state["type"] in {"FAILED", "CRASHED"}
+    assert "'sise'" in (services.store / "logs" / "worker.log").read_text()
+
+
+def test_a_deployment_that_fails_is_said_with_the_end_of_its_log(tmp_path, capsys):
+    log = tmp_path / "deploy.log"
+    with pytest.raises(InputError, match="could not be deployed"):
+        deploy(environment_in(tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES="0"), log)
+    assert log.read_text().splitlines()[-1] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (lambda ports: ["--prefect-port", ports[0]], "--prefect-port {0} cannot be used"),
+        (lambda ports: ["--mlflow-port", ports[1]], "--mlflow-port {1} cannot be used"),
+        (lambda ports: ["--prefect-port", 5000, "--mlflow-port", 5000], "are both 5000"),
+        (lambda ports: ["--store", "s3://bucket/store"], "is not a local folder"),
+        (lambda ports: ["--store", "/proc/store"], "is not writable"),
+        (lambda ports: ["--prefect-port", 70000], "70000"),
+    ],
+    ids=["prefect port taken", "mlflow port taken", "one port twice", "remote store", "unwritable store", "no port"],
+)
+def test_what_cannot_be_started_is_refused_in_one_line_and_leaves_nothing(services, tmp_path, arguments, complaint):
+    free = {"--prefect-port": free_port(), "--mlflow-port": free_port(), "--store": tmp_path / "store"}
+    given = arguments(services.ports)
+    options = {**free, **dict(zip(given[::2], given[1::2], strict=True))}
+    completed = subprocess.run(
+        [ASSAY, "up", *(str(word) for option in options.items() for word in option)],
+        env=environment_in(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == 2
+    assert complaint.format(*services.ports) in completed.stderr
+    assert completed.stderr.count("\n") == 1
+    assert completed.stdout == ""
+    assert not (tmp_path / "store").exists()
+
+
+def test_ctrl_c_ends_everything_in_order_and_says_that_a_run_crashed(services):
+    answer = request_run(services, "run-skr", {"size": "large"})
+    run = answer.json()["id"]
+    wait_for(lambda: state_of(services, run)["type"] == "RUNNING")
+    wait_for(lambda: list((services.store / "datasets").glob("darcy-*")))
+    family = family_of(psutil.Process(services.process.pid))
+    services.process.send_signal(signal.SIGINT)
+    assert services.process.wait(90) == 0
+    _, alive = psutil.wait_procs(family, 10)
+    assert alive == []
+    for port in services.ports:
+        require_free_port("--port", port)
+    with closing(sqlite3.connect(services.folder / "prefect-home" / "prefect.db")) as database:
+        query = "select state_type from flow_run where id = ?"
+        assert database.execute(query, [run]).fetchall() == [("CRASHED",)]
+        assert database.execute("select sum(active_slots) from concurrency_limit_v2").fetchall() == [(0,)]
