@@ -1,8 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
+from files import bytes_below
 
 from data.examples.cancelling_sums import CancellingSums
 from data.pde.darcy import DarcyLognormal
@@ -29,10 +28,6 @@ def generate(data_set, url, shards=None):
     reports = [generate_shard(data_set, url, shard) for shard in shards or data_set.layout().shards]
     complete_store(url)
     return reports
-
-
-def bytes_below(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def test_the_order_of_the_shards_does_not_change_the_store(tmp_path):

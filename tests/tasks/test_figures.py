@@ -46,9 +46,7 @@ def test_a_claim_without_bounds_is_named_and_not_drawn(threshold):
 
 
 def test_the_curves_of_the_headline_are_bold():
-    new, old = histories([1.0, 0.1, 0.01]), histories([1.0, 0.5, 0.4]).assign_coords(contender=["old"])
-    table = new.merge(old, join="outer").fillna({"steps": 0})
-    table["steps"] = table["steps"].astype(int)
+    table = histories([1.0, 0.1, 0.01], contenders=("new", "old"))
     axes = drawn(convergence_figure(RESULTS, table, ("new",)))
     assert {line.get_label(): line.get_linewidth() > 2 for line in axes.lines} == {"new": True, "old": False}
     assert axes.get_yscale() == "log"
@@ -56,5 +54,5 @@ def test_the_curves_of_the_headline_are_bold():
 
 
 def test_methods_without_histories_leave_an_empty_figure():
-    table = histories([], []).reindex(contender=["new", "old"], fill_value=0)
+    table = histories([], [], contenders=("new", "old"))
     assert not drawn(convergence_figure(RESULTS, table, ("new",))).lines

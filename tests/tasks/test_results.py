@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from files import bytes_below
 
 from data.examples.cancelling_sums import CancellingSums
 from kernels.examples.compensated_summation import compensated_sum, exact_sum, recursive_sum
@@ -71,10 +72,6 @@ def run(results, data_url, folder, shards=(0, 1, 2)):
     complete_store(timings_url(str(folder)))
     complete_store(results_url(str(folder)))
     return reports, xr.open_zarr(results_url(str(folder))).load()
-
-
-def bytes_below(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def test_the_contender_that_begins_rotates_from_shard_to_shard(tmp_path, data_url):

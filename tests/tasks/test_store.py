@@ -1,4 +1,5 @@
 import errno
+import itertools
 import warnings
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from files import bytes_below
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -57,10 +59,6 @@ def finished_store(url, make=arrays):
     return Path(url)
 
 
-def bytes_below(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
 @pytest.fixture
 def url(tmp_path):
     return str(tmp_path / "rod.zarr")
@@ -80,7 +78,7 @@ def test_the_shards_partition_the_instances(layout):
     assert rows[0].start == 0
     assert rows[-1].stop == layout.count
     assert all(row.start < row.stop for row in rows)
-    assert all(first.stop == second.start for first, second in zip(rows, rows[1:], strict=False))
+    assert all(first.stop == second.start for first, second in itertools.pairwise(rows))
 
 
 @given(layouts)

@@ -1,0 +1,1 @@
+"""Side-by-side measurements; every ratio comes from one run."""

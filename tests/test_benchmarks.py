@@ -1,0 +1,72 @@
+"""Every benchmark runs and prints its table; what it measures is for people to read, never asserted."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_benchmark(name, *options):
+    """The lines that a benchmark prints; nothing that it started is left, also where it fails."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", *options]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **output) as process:
+        try:
+            printed, _ = process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, printed
+    return printed.splitlines()
+
+
+def rows(lines):
+    """The cells of a table, row by row."""
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+
+
+@pytest.fixture(scope="module")
+def kernels_rows():
+    return rows(run_benchmark("kernels"))
+
+
+def test_the_recycling_table_has_four_gains_for_every_family():
+    lines = run_benchmark("recycling")
+    table = rows(lines)
+    families = ["darcy-lognormal", "darcy-published", "darcy-parametric", "helmholtz", "poisson", "thermal"]
+    assert [row[0] for row in table if row[1] == "gmres"] == [*families, "convection-diffusion"]
+    assert [row[6] for row in table if row[6]] == ["deflation", "recycling", "sorting", "headline"] * 7
+    assert "numpy" in lines[0]
+    assert "thread" in lines[0]
+
+
+def test_a_gain_over_a_stopped_gmres_is_marked_as_a_lower_bound():
+    table = rows(run_benchmark("recycling", "--families", "helmholtz", "--max-iterations", "300"))
+    gains = {row[6]: row[7] for row in table if row[6]}
+    assert "unsolved" in table[0][2]
+    assert gains["headline"].startswith("≥")
+    assert not gains["recycling"].startswith("≥")
+
+
+def test_the_kernels_table_has_a_ratio_for_every_peer(kernels_rows):
+    assert {"scipy gmres", "pyamg gmres (mgs)", "scipy gcrotmk, carried", "pyamg.solve"} <= {r[1] for r in kernels_rows}
+    assert all(".." in row[8] for row in kernels_rows)
+
+
+@pytest.mark.parametrize("peer", ["scipy gmres", "pyamg gmres (mgs)", "scipy cg"])
+def test_a_peer_of_the_same_algorithm_takes_the_same_iterations(kernels_rows, peer):
+    [(ours, theirs)] = [row[4:6] for row in kernels_rows if row[1] == peer]
+    assert float(ours) == pytest.approx(float(theirs), rel=0.02)
+
+
+def test_the_pipeline_table_has_task_runs_memory_and_the_parts_of_the_cost(prefect_api):
+    table = dict(row[:2] for row in rows(run_benchmark("pipeline", "--prefect-api", prefect_api)))
+    assert int(table["Prefect task runs"]) > 0
+    assert int(table["peak memory of the flow process, MiB"]) > 0
+    assert float(table["in a worker: write the stores, µs"]) > 0
