@@ -13,7 +13,7 @@ from flows.study import StudyName, run_study
 from tasks.cluster import LOCAL, open_cluster
 from tasks.provenance import environment, machine
 from tasks.stages import track
-from tasks.store import canonical_digest, require_writable
+from tasks.store import require_writable
 from tasks.study import Size
 from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking
 
@@ -69,7 +69,7 @@ def run_campaign(
         "runs": {name: report["mlflow"]["run_id"] for name, report in reports.items()},
     }
     flow_run = str(runtime.flow_run.id)
-    logged = track(root, EXPERIMENT, lambda: _record(summary, flow_run))
+    logged = track(root, EXPERIMENT, flow_run, lambda: _record(summary, flow_run))
     rows = [{"claim": claim, "verdict": verdict, **changes.get(claim, {})} for claim, verdict in verdicts.items()]
     create_table_artifact(rows, key="campaign", description=f"Verdicts of the {size} campaign")
     return {**summary, "mlflow": mlflow_report(logged), "prefect_flow_run": flow_run}
@@ -86,7 +86,7 @@ def _record(summary: dict[str, Any], flow_run: str) -> Record:
     verdicts = list(summary["verdicts"].values())
     return Record(
         name=f"campaign ({summary['size']})",
-        identity=canonical_digest([flow_run, summary["runs"]]),
+        identity=flow_run,
         params={"size": summary["size"], "studies": ",".join(summary["studies"])},
         tags={
             "prefect.flow_run": flow_run,

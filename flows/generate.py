@@ -7,12 +7,11 @@ from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 
 from data.registry import problems
-from flows.data_set_plan import SHARD_SIZE, plan_data_set
+from flows.data_set_plan import SHARD_SIZE, DataSetPlan, plan_data_set
 from flows.form import Repair, Scheduler, StoreRoot, Workers, form_field
 from flows.plan import store_root
 from flows.solvers import PreconditionerName, Solver
 from tasks.cluster import LOCAL, open_cluster
-from tasks.datasets import DataSet
 from tasks.provenance import environment, machine, source_digest
 from tasks.stages import ensure_data_set, track
 from tasks.store import require_writable
@@ -62,7 +61,7 @@ def generate_data_set(
     open_tracking(root)
     with open_cluster(scheduler, workers) as address:
         report = ensure_data_set(plan.data_set, plan.url, address, repair=repair)
-    logged = track(root, EXPERIMENT, lambda: _record(plan.data_set, report))
+    logged = track(root, EXPERIMENT, _identity(plan), lambda: _record(plan, report))
     create_markdown_artifact(
         f"Data set of {count} instances of {problem.value}: `{plan.url}`", key=f"generate-{problem.value}"
     )
@@ -74,12 +73,17 @@ def generate_data_set(
     }
 
 
-def _record(data_set: DataSet, report: dict[str, Any]) -> Record:
+def _identity(plan: DataSetPlan) -> str:
+    return f"{plan.data_set.digest}/{plan.url}"
+
+
+def _record(plan: DataSetPlan, report: dict[str, Any]) -> Record:
+    data_set = plan.data_set
     solver = data_set.solver
     assert solver is not None
     return Record(
         name=f"{data_set.problem.name} x {data_set.count}",
-        identity=f"{data_set.digest}/{report['url']}",
+        identity=_identity(plan),
         params={"count": data_set.count, "seed": data_set.seed, "solver": solver.name, **solver.options}
         | {f"problem.{name}": value for name, value in data_set.problem.model_dump(mode="json").items()},
         tags={

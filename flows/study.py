@@ -9,13 +9,12 @@ from prefect.artifacts import create_table_artifact
 from flows.form import Fresh, Repair, Scheduler, SizeChoice, StoreRoot, Workers, form_field
 from flows.plan import plan_study, store_root
 from flows.registry import find_study, study_families
-from flows.study_record import study_record
 from tasks.cluster import LOCAL, open_cluster
 from tasks.scoring import in_plain_words
 from tasks.stages import ensure_data_set, ensure_results, score, track
 from tasks.store import require_writable
 from tasks.study import Size
-from tasks.tracking import mlflow_report, open_tracking
+from tasks.tracking import Record, mlflow_report, open_tracking
 
 StudyName = StrEnum("StudyName", {name.replace("-", "_"): name for name in study_families()})  # type: ignore[misc]
 
@@ -52,7 +51,13 @@ def run_study(
         }
     rows, judgements = score(plan.result_sets, plan.folders, plan.study.claims(plan.settings))
     request = {"study": plan.study.name, "size": size.value, "settings": settings}
-    logged = track(root, plan.study.name, lambda: study_record(plan, request, rows, judgements))
+
+    def record() -> Record:
+        from flows.study_record import study_record  # draws figures, which takes long to import
+
+        return study_record(plan, request, rows, judgements)
+
+    logged = track(root, plan.study.name, plan.identity, record)
     claims = [judgement.as_dict() for judgement in judgements]
     report = {
         **request,

@@ -1,5 +1,6 @@
 """From stored results to what is reported: a table of contenders, their curves and the judgement of every claim."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ def load_table(folder: str) -> xr.Dataset:
     results: xr.Dataset = xr.open_zarr(results_url(folder), chunks=None)
     timings = xr.open_zarr(timings_url(folder), chunks=None)
     return results.merge(timings[list(TIMINGS)]).drop_vars(DIGESTS)
+
+
+def load_scalars(folder: str) -> xr.Dataset:
+    """All but the histories of a finished run, in memory."""
+    return load_table(folder).drop_dims("step").load()
 
 
 def summarise(results: ResultSet, table: xr.Dataset) -> list[dict[str, Any]]:
@@ -76,10 +82,9 @@ def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> l
     return sentences
 
 
-def judge_claims(claims: tuple[Claim, ...], tables: dict[str, xr.Dataset]) -> list[Judgement]:
+def judge_claims(claims: tuple[Claim, ...], tables: Mapping[str, xr.Dataset]) -> list[Judgement]:
     """The judgement of every claim on the table of its problem."""
-    scalars = {problem: table.drop_dims("step").load() for problem, table in tables.items()}
-    return [judge(claim, scalars[claim.problem], list(TIMINGS)) for claim in claims]
+    return [judge(claim, tables[claim.problem], list(TIMINGS)) for claim in claims]
 
 
 def median_curve(table: xr.Dataset, contender: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

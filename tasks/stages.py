@@ -12,7 +12,7 @@ from tasks.datasets import DataSet, generate_shard
 from tasks.execution import ShardReport, run_shards
 from tasks.progress import show_progress
 from tasks.results import ResultSet, results_url, run_shard, timings_url
-from tasks.scoring import judge_claims, load_table, summarise
+from tasks.scoring import judge_claims, load_scalars, load_table, summarise
 from tasks.store import (
     Description,
     Layout,
@@ -76,15 +76,15 @@ def score(
     result_sets: Mapping[str, ResultSet], folders: Mapping[str, str], claims: tuple[Claim, ...]
 ) -> tuple[list[dict[str, Any]], list[Judgement]]:
     """The table of contenders and the judgement of every claim."""
-    tables = {problem: load_table(folder) for problem, folder in folders.items()}
+    tables = {problem: load_scalars(folder) for problem, folder in folders.items()}
     rows = [row for problem, results in result_sets.items() for row in summarise(results, tables[problem])]
     return rows, judge_claims(claims, tables)
 
 
 @task(cache_policy=NO_CACHE)
-def track(root: str, experiment: str, build_record: Callable[[], Record]) -> LoggedRun:
+def track(root: str, experiment: str, identity: str, build_record: Callable[[], Record]) -> LoggedRun:
     """Write a record to MLflow, or find it there."""
-    return log_record(open_tracking(root), root, experiment, build_record())
+    return log_record(open_tracking(root), root, experiment, identity, build_record)
 
 
 def load_tables(folders: Mapping[str, str]) -> dict[str, xr.Dataset]:

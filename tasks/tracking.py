@@ -3,21 +3,24 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from numpy.typing import NDArray
 
 from data.validation import InputError
-from tasks.store import is_local
+from tasks.store import canonical_digest, is_local
+
+if TYPE_CHECKING:  # most of what is logged has no figures
+    from matplotlib.figure import Figure
 
 IDENTITY = "assay.identity"
 TIMEOUT = 10
@@ -42,7 +45,7 @@ class Record:
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     inputs: Sequence["StoredInput"] = ()
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Mapping[str, "Figure"] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
     children: Sequence["Record"] = ()
 
@@ -88,7 +91,10 @@ def open_tracking(root: str) -> MlflowClient:
         check_server(uri)
     elif uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(uri)
+    try:
+        return MlflowClient(uri)
+    except MlflowException as error:
+        raise TrackingError(f"MLFLOW_TRACKING_URI={uri!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
 def check_server(uri: str) -> None:
@@ -108,18 +114,20 @@ def check_server(uri: str) -> None:
         ) from error
 
 
-def log_record(client: MlflowClient, root: str, experiment: str, record: Record) -> LoggedRun:
-    """Log a record and its children.
+def log_record(
+    client: MlflowClient, root: str, experiment: str, identity: str, build: Callable[[], Record]
+) -> LoggedRun:
+    """Log the record that ``build`` makes, and its children.
 
-    A finished run with the same identity is returned as it is. One that was cut off is completed: its metrics carry
-    timestamps derived from the run's start, so that MLflow drops what was logged before instead of doubling it.
+    A finished run with the same identity is returned as it is, and nothing is built. One that was cut off is
+    completed: its metrics carry timestamps derived from the run's start, so that MLflow drops what was logged before
+    instead of doubling it.
     """
     experiment_id = _experiment(client, root, experiment)
-    run = _find(client, experiment_id, record.identity)
+    run = _find(client, experiment_id, identity)
     finished = run is not None and run.info.status == "FINISHED"
-    if not finished:
-        run = _log(client, experiment_id, record, run, parent=None)
-    assert run is not None
+    if run is None or not finished:
+        run = _log(client, experiment_id, build(), run, parent=None)
     return LoggedRun(
         run.info.run_id, experiment_id, run.info.artifact_uri or "", str(client.tracking_uri), reused=finished
     )
@@ -151,7 +159,7 @@ def finished_runs(client: MlflowClient, experiment: str, filters: str = "", limi
 
 def _log(client: MlflowClient, experiment_id: str, record: Record, run: Run | None, parent: str | None) -> Run:
     if run is None:
-        tags = {IDENTITY: record.identity, "assay.parent": "no" if parent else "yes"}
+        tags = {IDENTITY: canonical_digest(record.identity), "assay.parent": "no" if parent else "yes"}
         tags |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
         run = client.create_run(experiment_id, int(time.time() * 1000), tags, record.name)
     run_id, start = run.info.run_id, run.info.start_time
@@ -171,7 +179,9 @@ def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -
     metrics = [Metric(name, value, start, 0) for name, value in record.metrics.items() if np.isfinite(value)]
     for name, (steps, values) in record.curves.items():
         metrics += [
-            Metric(name, float(value), start + int(step), int(step)) for step, value in zip(steps, values, strict=True)
+            Metric(name, float(value), start + int(step), int(step))
+            for step, value in zip(steps, values, strict=True)
+            if np.isfinite(value)
         ]
     params = [Param(name, str(value)[:_PARAM_LENGTH]) for name, value in record.params.items()]
     tags = [RunTag(name, value) for name, value in record.tags.items()]
@@ -192,7 +202,7 @@ def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -
 
 
 def _find(client: MlflowClient, experiment_id: str, identity: str, parent: str | None = None) -> Run | None:
-    condition = f"tags.`{IDENTITY}` = '{identity}'"
+    condition = f"tags.`{IDENTITY}` = '{canonical_digest(identity)}'"
     if parent:
         condition += f" and tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"
     found = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])

@@ -68,9 +68,12 @@ def sorting_krylov_recycling(
     H. Wang, Z. Hao, J. Wang, Z. Geng, Z. Wang, B. Li, F. Wu, "Accelerating data generation for neural operators via
     Krylov subspace recycling", ICLR 2024, algorithms 1 (sorting) and 2.
     """
-    solve: Callable[..., tuple[Result, RecycledSpace | None]] = (
-        partial(gcrodr, restart=restart) if solver == "gcrodr" else deflated_cg
-    )
+    solvers: Mapping[str, Callable[..., tuple[Result, RecycledSpace | None]]] = {
+        "gcrodr": partial(gcrodr, restart=restart),
+        "deflated_cg": deflated_cg,
+    }
+    if solver not in solvers:
+        raise ValueError(f"solver must be one of {', '.join(solvers)}, not {solver!r}")
     # step 1: sort the systems into a chain of neighbours by their parameters
     parameters = np.stack([system.parameters for system in systems])
     order = order_sequence(parameters, ordering, **(ordering_options or {}))
@@ -83,7 +86,7 @@ def sorting_krylov_recycling(
         except FactorizationError:
             yield int(position), not_preconditioned(system)
             continue
-        result, left = solve(
+        result, left = solvers[solver](
             system.matrix,
             system.rhs,
             preconditioner=approximation,
