@@ -34,26 +34,38 @@ def convergence_figure(results: ResultSet, table: xr.Dataset, headline: tuple[st
 
 
 def claims_figure(judgements: list[Judgement], title: str) -> Figure:
-    """Every claim's estimate and interval relative to its threshold, coloured by verdict."""
-    figure = Figure(figsize=(9, 1.2 + 0.42 * len(judgements)), layout="constrained")
-    axes = figure.subplots()
-    for row, judgement in enumerate(reversed(judgements)):
-        _draw_claim(axes, row, judgement)
-    axes.axvline(1.0, color="black", linewidth=1.0)
-    axes.set_xscale("log")
-    axes.set_yticks(range(len(judgements)), [f"{j.problem}: {j.name}" for j in reversed(judgements)], fontsize="small")
-    axes.set(xlabel="estimate and 95 % interval / threshold", title=title)
-    axes.grid(alpha=0.3, axis="x")
+    """Every claim's estimate and interval relative to its threshold, coloured by verdict, a panel for each problem."""
+    problems = {
+        judgement.problem: [j for j in judgements if j.problem == judgement.problem] for judgement in judgements
+    }
+    columns = min(3, len(problems))
+    rows = -(-len(problems) // columns)
+    longest = max(len(claims) for claims in problems.values())
+    figure = Figure(figsize=(6.2 * columns, (0.9 + 0.24 * longest) * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for panel, (problem, claims) in zip(panels, problems.items(), strict=False):
+        for height, judgement in enumerate(reversed(claims)):
+            _draw_claim(panel, height, judgement)
+        panel.axvline(1.0, color="black", linewidth=1.0)
+        panel.set_xscale("log")
+        panel.set_ylim(-0.7, longest - 0.3)
+        panel.set_yticks(range(len(claims)), [judgement.name for judgement in reversed(claims)], fontsize="small")
+        panel.set_title(problem, fontsize="medium")
+        panel.grid(alpha=0.3, axis="x")
+    for panel in panels[len(problems) :]:
+        panel.set_visible(False)
+    figure.suptitle(title)
+    figure.supxlabel("estimate and 95 % interval / threshold", fontsize="small")
     return figure
 
 
-def _draw_claim(axes: Axes, row: int, judgement: Judgement) -> None:
+def _draw_claim(panel: Axes, height: int, judgement: Judgement) -> None:
     threshold = judgement.threshold or 1.0
     values = np.array([judgement.lower, judgement.estimate, judgement.upper]) / threshold
     colour = COLOURS[judgement.verdict]
     if np.isfinite(values).all() and (values > 0).all():
-        axes.plot(values[[0, 2]], [row, row], color=colour, linewidth=3)
-        axes.plot(values[1], row, "o", color=colour)
+        panel.plot(values[[0, 2]], [height, height], color=colour, linewidth=3)
+        panel.plot(values[1], height, "o", color=colour, markersize=4)
     sign = "\u2265" if judgement.comparison == ">=" else "\u2264"
-    text = f"  {judgement.estimate:.3g} {sign} {judgement.threshold:g}: {judgement.verdict}"
-    axes.annotate(text, (1.0, row), xycoords=("axes fraction", "data"), va="center", fontsize="small", color=colour)
+    text = f" {judgement.estimate:.3g} {sign} {judgement.threshold:.3g}: {judgement.verdict}"
+    panel.annotate(text, (1.0, height), xycoords=("axes fraction", "data"), va="center", fontsize="small", color=colour)

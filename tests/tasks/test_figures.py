@@ -34,7 +34,7 @@ def test_every_claim_is_drawn_relative_to_its_threshold_in_the_colour_of_its_ver
         ([1.5, 3.0], COLOURS[Verdict.HOLDS]),
     ]
     assert texts(figure) == ["1 \N{GREATER-THAN OR EQUAL TO} 2: fails", "4 \N{GREATER-THAN OR EQUAL TO} 2: holds"]
-    assert axes.get_title() == "a paper"
+    assert figure.get_suptitle() == "a paper"
 
 
 @pytest.mark.parametrize("threshold", [0.0, 2.0])
