@@ -44,6 +44,8 @@ def serve(root: str, prefect_port: int, mlflow_port: int) -> None:
     # A closed terminal stops everything too, as Ctrl-C and SIGTERM do, unless nohup keeps it from that.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+    # A script's background job ignores SIGINT, and its children would: Prefect's worker then never stops.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         services = _start_all(stack, root, prefect_port, mlflow_port)
         try:
