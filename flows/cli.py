@@ -317,15 +317,15 @@ def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, s
     quiet(verbose)
     from flows import output
     from flows.plan import store_root
+    from flows.reproduce import logged_request, reproduce_run
     from flows.session import computing
 
     root = store_root(store)
+    logged_request(root, run_id)
     with (
         tempfile.TemporaryDirectory(prefix="assay-reproduce-") as scratch,
         computing(root, scheduler, workers) as address,
     ):
-        from flows.reproduce import reproduce_run
-
         comparison = reproduce_run(root, run_id, scratch, address())
     _print(comparison, as_json, output.print_comparison)
     if not comparison["agrees"]:

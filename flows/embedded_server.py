@@ -38,6 +38,7 @@ def prefect_server() -> Iterator[Callable[[], None]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
     try:

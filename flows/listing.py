@@ -1,7 +1,6 @@
 """What `assay list` and `assay show` tell."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -36,10 +35,9 @@ def list_studies(family: str, store: str) -> list[dict[str, Any]]:
 
 def _last_verdicts(root: str) -> dict[str, dict[str, int]]:
     """How many claims held and failed in the last run of every study; nothing where nothing was ever logged."""
-    from tasks.tracking import finished_runs, open_tracking, tracking_uri
+    from tasks.tracking import finished_runs, nothing_logged, open_tracking
 
-    uri = tracking_uri(root)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if nothing_logged(root):
         return {}
     client = open_tracking(root)
     counts = {}

@@ -9,10 +9,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from data.validation import InputError
-from flows.study import StudyName, run_study
 from tasks.cluster import LOCAL
 from tasks.study import Size
-from tasks.tracking import open_tracking
+from tasks.tracking import nothing_logged, open_tracking
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -25,6 +24,8 @@ def logged_request(root: str, run_id: str) -> tuple[dict[str, Any], dict[str, An
     InputError
         If there is no such run, or it is not the parent run of a study.
     """
+    if nothing_logged(root):
+        raise InputError(f"no run {run_id!r}: nothing was ever logged for the store {root}")
     client = open_tracking(root)
     try:
         client.get_run(run_id)
@@ -52,6 +53,8 @@ def reproduce_run(root: str, run_id: str, scratch: str, scheduler: str = LOCAL) 
     dict
         ``agrees``, how many numbers were compared and, for each that differs, the old and the new one.
     """
+    from flows.study import StudyName, run_study  # imports Prefect, which must find its server's address set
+
     request, before = logged_request(root, run_id)
     now = run_study(StudyName(request["study"]), Size(request["size"]), request["settings"], scratch, scheduler)
     old, new = _numbers(before), _numbers(now)

@@ -78,9 +78,7 @@ def study_record(
                 if results.history_length > 1
             },
         },
-        documents={
-            "report.json": {"request": request, "claims": [j.as_dict() for j in judgements], "contenders": rows}
-        },
+        documents={"report.json": {**request, "claims": [j.as_dict() for j in judgements], "contenders": rows}},
         children=children,
     )
 

@@ -3,11 +3,13 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.comm.addressing import parse_address, parse_host_port
 
 from data.validation import InputError
 
@@ -44,6 +46,7 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
             dashboard_address="127.0.0.1:0",  # None would mean port 8787, and a warning where that is taken
             silence_logs=logging.ERROR,
             memory_limit=0,
+            preload=["tasks.interrupts"],
         ) as cluster,
     ):
         yield cluster.scheduler_address
@@ -69,6 +72,7 @@ def check_scheduler(address: str) -> None:
         One line with the address and what is expected there.
     """
     try:
+        _probe(address)
         with connect(address) as client:
             workers = len(client.scheduler_info(n_workers=-1)["workers"])
     except (OSError, TimeoutError, ValueError) as error:
@@ -83,3 +87,12 @@ def check_scheduler(address: str) -> None:
 def connect(address: str) -> Client:
     """A client of the scheduler at an address."""
     return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
+
+
+def _probe(address: str) -> None:
+    """Raise unless something listens: a client of an address that cannot be used does not close cleanly."""
+    if address.startswith("inproc://"):
+        return
+    if parse_address(address)[0] not in {"tcp", "tls", "ws", "wss"}:
+        raise ValueError(address)
+    socket.create_connection(parse_host_port(parse_address(address)[1]), CONNECT_TIMEOUT).close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -50,6 +51,7 @@ def run_contender(contender: Contender, instances: Sequence[Any], seed: int, fir
     BLAS thread. The first call in a process runs one instance untimed, so that compilation is not measured.
     """
     run = _run_sequence if contender.sequential else _run_each
+    numba.set_num_threads(1)
     with threadpool_limits(1):
         if repr(contender) not in _warmed_up:
             run(contender, instances[:1], seed, first)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from data.problem import Problem, Variable, make_fields
 from kernels.result import Status
@@ -94,7 +95,8 @@ def generate_shard(data_set: DataSet, url: str, shard: int) -> dict[str, Any]:
     """Make and write one shard (runs on a Dask worker); returns how many of its instances are unsolved."""
     layout = data_set.layout()
     rows = layout.rows(shard)
-    fields = [make_fields(data_set.problem, data_set.seed, index) for index in range(rows.start, rows.stop)]
+    with threadpool_limits(1):  # the rounding of BLAS depends on its number of threads
+        fields = [make_fields(data_set.problem, data_set.seed, index) for index in range(rows.start, rows.stop)]
     arrays = {
         name: np.stack([np.asarray(instance[name], variable.dtype) for instance in fields])
         for name, variable in data_set.problem.variables().items()

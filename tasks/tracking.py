@@ -97,6 +97,12 @@ def open_tracking(root: str) -> MlflowClient:
         raise TrackingError(f"MLFLOW_TRACKING_URI={uri!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
+def nothing_logged(root: str) -> bool:
+    """Whether there is no database yet; opening it would create one."""
+    uri = tracking_uri(root)
+    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
+
+
 def check_server(uri: str) -> None:
     """Make sure that an MLflow server answers.
 

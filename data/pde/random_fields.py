@@ -55,14 +55,14 @@ def mode_deviations(modes: int, smoothness: float, inverse_length: float) -> Arr
 @lru_cache(maxsize=32)
 def field_deviation(smoothness: float, inverse_length: float) -> float:
     """Root of the field's pointwise variance, averaged over the square: it does not depend on any grid."""
-    return float(np.linalg.norm(mode_deviations(_REFERENCE_MODES, smoothness, inverse_length)))
+    return float(np.sqrt(np.sum(mode_deviations(_REFERENCE_MODES, smoothness, inverse_length) ** 2)))
 
 
 @lru_cache(maxsize=32)
 def gradient_deviation(smoothness: float, inverse_length: float) -> float:
     """Root of the expected squared length of the field's gradient, averaged over the square; needs alpha > 2."""
     slopes = np.pi * np.sqrt(_mode_numbers_squared(_REFERENCE_MODES))
-    return float(np.linalg.norm(slopes * mode_deviations(_REFERENCE_MODES, smoothness, inverse_length)))
+    return float(np.sqrt(np.sum((slopes * mode_deviations(_REFERENCE_MODES, smoothness, inverse_length)) ** 2)))
 
 
 def cosine_series(weights: Array, at: Literal["centres", "vertices"]) -> Array:

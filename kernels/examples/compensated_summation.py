@@ -19,7 +19,7 @@ def compensated_sum(terms: NDArray[np.float64]) -> Result:
     Returns
     -------
     Result
-        The sum, with the partial error bound-free count ``additions``.
+        The sum; ``work`` counts ``additions``.
 
     Raises
     ------
@@ -45,7 +45,8 @@ def pairwise_sum(terms: NDArray[np.float64]) -> Result:
 
 def exact_sum(terms: NDArray[np.float64]) -> Result:
     """The correctly rounded sum (Shewchuk's expansions, ``math.fsum``); raises as :func:`compensated_sum`."""
-    return _result(math.fsum(_checked(terms)), terms.size)
+    total = math.fsum(_checked(terms)) if np.isfinite(terms).all() else math.nan
+    return _result(total, terms.size)
 
 
 def _checked(terms: NDArray[np.float64]) -> NDArray[np.float64]:

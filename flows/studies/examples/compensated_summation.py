@@ -51,7 +51,7 @@ STUDY = Study(
         )
         for baseline in ("recursive", "pairwise")
     ),
-    agreement=lambda settings: Agreement("exact", 1e-6, relative_distance),
+    agreement=lambda settings: Agreement("exact", 1e-4, relative_distance),
     history_length=lambda settings: 1,
     history_label="none",
     headline=("compensated",),

@@ -1,5 +1,6 @@
 """Sorting Krylov Recycling against restarted GMRES (the paper's comparison) and against what is used in practice."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from typing import Literal
@@ -66,6 +67,14 @@ class Family(StrEnum):
     CONVECTION_DIFFUSION = "convection-diffusion"
 
 
+GRID_FAMILIES: dict[str, Callable[..., Problem]] = {
+    "darcy": DarcyLognormal,
+    "darcy-published": DarcyPublished,
+    "darcy-thresholded": DarcyThresholded,
+    "darcy-parametric": DarcyParametric,
+    "poisson": Poisson,
+    "convection-diffusion": ConvectionDiffusion,
+}
 PAPER_FAMILIES = ("darcy", "darcy-published", "darcy-parametric", "helmholtz", "poisson", "thermal")
 
 
@@ -101,19 +110,19 @@ class SkrSettings(Settings):
 
 
 def _problems(settings: SkrSettings) -> dict[str, Problem]:
-    grid = settings.grid
-    families: dict[str, Problem] = {
-        "darcy": DarcyLognormal(grid=grid),
-        "darcy-published": DarcyPublished(grid=grid),
-        "darcy-thresholded": DarcyThresholded(grid=grid),
-        "darcy-parametric": DarcyParametric(grid=grid),
-        "helmholtz": Helmholtz(grid=grid, wave_number=settings.wave_number),
-        "poisson": Poisson(grid=grid),
-        "thermal": Thermal(refinement=max(1, round(grid / 25))),
-        "convection-diffusion": ConvectionDiffusion(grid=grid),
-    }
     chosen = PAPER_FAMILIES if settings.family is Family.ALL else (settings.family.value,)
-    return {name: families[name] for name in chosen}
+    return {name: _problem(name, settings) for name in chosen}
+
+
+def _problem(family: str, settings: SkrSettings) -> Problem:
+    grid = settings.grid
+    match family:
+        case "helmholtz":
+            return Helmholtz(grid=grid, wave_number=settings.wave_number)
+        case "thermal":
+            return Thermal(refinement=max(1, round(grid / 25)))
+        case _:
+            return GRID_FAMILIES[family](grid=grid)
 
 
 def _contenders(settings: SkrSettings, problem: str) -> tuple[Contender, ...]:
