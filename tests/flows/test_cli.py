@@ -76,7 +76,7 @@ def test_the_problems_are_listed_with_their_settings(as_json):
 def test_a_study_is_shown_with_settings_problems_contenders_and_claims(as_json):
     shown = as_json("show", "skr", "--size", "small", "--set", "family=darcy", "--set", "grid=16")
     settings = {setting["name"]: setting["value"] for setting in shown["settings"]}
-    assert (settings["grid"], settings["family"], settings["instances"]) == (8, "darcy", 6)
+    assert (settings["grid"], settings["family"], settings["instances"]) == (16, "darcy", 6)
     (problem,) = shown["problems"]
     assert {contender["contender"] for contender in problem["contenders"]} >= {"skr", "gmres", "sparse-lu", "amg"}
     assert {claim["role"] for claim in shown["claims"]} == {"paper", "practice", "control"}
