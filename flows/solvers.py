@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from kernels.linear_systems.direct import sparse_lu_sequence
+from kernels.linear_systems.lane_factorization import lane_factorization_sequence
 from kernels.linear_systems.skr import sorting_krylov_recycling
 from kernels.linear_systems.solvers import solve_krylov, solve_self_contained, true_relative_residual
 from tasks.study import Contender, Metric, work_metric
@@ -13,6 +14,7 @@ from tasks.study import Contender, Metric, work_metric
 class Solver(StrEnum):
     """What solves the systems of a data set."""
 
+    LANES = "lanes"
     DIRECT = "direct"
     SKR = "skr"
     CG = "cg"
@@ -49,6 +51,8 @@ def make_solver(solver: Solver, tolerance: float, preconditioner: Preconditioner
     method: Callable[..., Any]
     options: dict[str, Any] = {"tolerance": tolerance}
     match solver:
+        case Solver.LANES:
+            method = lane_factorization_sequence
         case Solver.DIRECT:
             method = sparse_lu_sequence
         case Solver.SKR:
@@ -58,4 +62,4 @@ def make_solver(solver: Solver, tolerance: float, preconditioner: Preconditioner
         case Solver.CG | Solver.GMRES | Solver.BICGSTAB:
             method = solve_krylov
             options |= {"solver": solver.value, "preconditioner": preconditioner.value}
-    return Contender(solver.value, method, options, sequential=solver in {Solver.DIRECT, Solver.SKR})
+    return Contender(solver.value, method, options, sequential=solver in {Solver.LANES, Solver.DIRECT, Solver.SKR})

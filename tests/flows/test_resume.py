@@ -18,12 +18,12 @@ from tasks.store import store_state
 from tasks.study import Size
 
 STUDY = "compensated-summation"
-SETTINGS = {"instances": 2, "repetitions": 30, "shard_size": 1, "length": 1000}
+SETTINGS = {"instances": 2, "repetitions": 150, "shard_size": 1, "length": 1000}
 ASSIGNMENTS = [argument for key, value in SETTINGS.items() for argument in ("--set", f"{key}={value}")]
 RUN = ["run", STUDY, "--size", "small", *ASSIGNMENTS, "--json"]
-SHARDS = 60
+SHARDS = 300
 
-COUNT = 60
+COUNT = 200
 GENERATE = [
     "generate",
     "darcy-lognormal",

@@ -17,19 +17,22 @@ def closed_port():
 
 def test_the_local_cluster_listens_on_loopback_only_and_stops(monkeypatch):
     before = psutil.Process().children(recursive=True)
+    listened = _listening([psutil.Process()])  # the session's own clusters
     with open_cluster(workers=1) as address:
         assert address.startswith("tcp://127.0.0.1:")
         started = [process for process in psutil.Process().children(recursive=True) if process not in before]
         workers = [process for process in started if "spawn_main" in " ".join(process.cmdline())]
-        processes = [psutil.Process(), *started]
-        listening = [c.laddr for process in processes for c in process.net_connections() if c.status == "LISTEN"]
-        assert listening
+        listening = _listening([psutil.Process(), *started]) - listened
         assert {where.ip for where in listening} == {"127.0.0.1"}
         with connect(address) as client:
             (worker,) = client.scheduler_info()["workers"].values()
             assert worker["nthreads"] == 1
     assert workers
     assert not psutil.wait_procs(workers, timeout=20)[1]
+
+
+def _listening(processes):
+    return {c.laddr for process in processes for c in process.net_connections() if c.status == "LISTEN"}
 
 
 def test_a_cluster_opens_in_the_background():

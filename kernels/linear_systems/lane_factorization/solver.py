@@ -1,0 +1,193 @@
+"""Sequences of systems of one sparsity pattern, solved many at a time: one analysis, one factorisation in each lane."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kernels.linear_systems.direct import sparse_lu
+from kernels.linear_systems.krylov_tools import norm
+from kernels.linear_systems.lane_factorization.analysis import Analysis, analyse
+from kernels.linear_systems.lane_factorization.exchange import mirrors, true_residual
+from kernels.linear_systems.lane_factorization.factors import LaneFactors
+from kernels.linear_systems.lane_factorization.vectors import VECTOR_BYTES
+from kernels.linear_systems.types import System, Vector
+from kernels.linear_systems.validation import check_count, check_tolerance, check_vector, is_finite
+from kernels.result import Result, Status
+
+MOST_LANES = 16
+PRECISIONS = {"auto": (np.float32, np.float64), "float32": (np.float32,), "float64": (np.float64,)}
+MOST_STEPS = 20
+# Refinement that leaves more than this share of the residual is given up: new factors are cheaper.
+SLOWEST = 0.3
+# Patterns for which two factors of all lanes need more memory than this are solved one by one.
+MOST_FACTOR_BYTES = 4 << 30
+
+
+def lane_factorization_sequence(
+    systems: Iterable[System], *, lanes: int = MOST_LANES, precision: str = "auto", tolerance: float = 1e-8
+) -> Iterator[tuple[int, Result]]:
+    """Solve a sequence of systems, factorising those of one sparsity pattern together, one in each SIMD lane.
+
+    Each pattern is analysed once. Factorisations are L D L^T for matrices that are symmetric and L D U for others,
+    without pivoting and at first in float32; refinement in float64 brings each solution to the tolerance, against
+    which its true residual is held. Where refinement is too slow the system is factorised in float64, and where that
+    fails too it is solved by SuperLU, with pivoting. A result does not depend on the systems beside it.
+
+    Parameters
+    ----------
+    systems : iterable of System
+        A change of pattern starts a new group.
+    lanes : int
+        How many systems at most are gathered before they are solved, 1 to 16. A factorisation takes the same time for
+        1 to 16 of them in float32, for 1 to 8 in float64.
+    precision : {"auto", "float32", "float64"}
+        Of the factors; "auto" tries float32 before float64.
+    tolerance : float
+        CONVERGED means ``||rhs - matrix @ x|| <= tolerance * ||rhs||``, computed from x in float64.
+
+    Yields
+    ------
+    position : int
+        Of the system in the sequence; they come in order.
+    result : Result
+        ``history`` is the relative residual norm of zero and after each solve with the last factors. Status is as
+        from :func:`~kernels.linear_systems.direct.sparse_lu`. ``work`` counts ``iterations`` (solves),
+        ``operator_applications``, ``factorizations`` and ``fallbacks`` (1 where SuperLU solved the system).
+
+    Raises
+    ------
+    ValueError
+        If an argument has a wrong type, shape, dtype or range.
+    """
+    check_count("lanes", lanes, least=1, most=MOST_LANES)
+    check_tolerance(tolerance)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    return _solve_groups(systems, lanes, PRECISIONS[precision], tolerance)
+
+
+def _solve_groups(
+    systems: Iterable[System], lanes: int, precisions: Sequence[Any], tolerance: float
+) -> Iterator[tuple[int, Result]]:
+    solver: _PatternSolver | None = None
+    group: list[_Progress] = []
+    solved = 0
+    for system in systems:
+        matrix, rhs = system.matrix, system.rhs
+        fits = solver is not None and solver.analysis.fits(matrix)
+        if solver is not None and (not fits or len(group) == lanes):
+            yield from enumerate(solver.solve(group), solved)
+            solved += len(group)
+            group = []
+        if solver is None or not fits:
+            solver = _PatternSolver(analyse(matrix), precisions, tolerance)
+        check_vector("rhs", rhs, solver.analysis.size)
+        group.append(_Progress(system, matrix.data, np.ascontiguousarray(rhs), norm(rhs)))
+    if solver is not None:
+        yield from enumerate(solver.solve(group), solved)
+
+
+@dataclass(slots=True, eq=False)
+class _Progress:
+    """One system and how far it has come."""
+
+    system: System
+    data: Vector
+    rhs: Vector
+    rhs_norm: float
+    solution: Vector | None = None
+    history: tuple[float, ...] = (1.0,)
+    solves: int = 0
+    factorizations: int = 0
+
+
+class _PatternSolver:
+    """Solves groups of systems of one pattern; keeps the memory of the factors from group to group."""
+
+    def __init__(self, analysis: Analysis, precisions: Sequence[Any], tolerance: float) -> None:
+        self.analysis = analysis
+        self._tolerance = tolerance
+        fits_memory = 2 * analysis.structure.entries * VECTOR_BYTES <= MOST_FACTOR_BYTES
+        self._precisions = precisions if fits_memory else ()
+        mirrored = analysis.sources.lower != analysis.sources.upper
+        below, above = analysis.sources.lower[mirrored], analysis.sources.upper[mirrored]
+        self._pattern_is_symmetric = len(analysis.indices) not in (below.max(initial=0), above.max(initial=0))
+        # in the order of the matrix's entries, in which they are found faster
+        in_order = np.argsort(below)
+        self._mirrored = below[in_order], above[in_order]
+        self._factors: dict[tuple[Any, bool], LaneFactors] = {}
+
+    def solve(self, group: list[_Progress]) -> list[Result]:
+        """The results of a group, in its order."""
+        unsolved = [system for system in group if system.rhs_norm != 0.0]
+        for dtype in self._precisions:
+            by_symmetry: dict[bool, list[_Progress]] = {}
+            for system in unsolved:
+                symmetric = self._pattern_is_symmetric and mirrors(system.data, *self._mirrored)
+                by_symmetry.setdefault(symmetric, []).append(system)
+            for symmetric, alike in by_symmetry.items():
+                factors = self._factors_of(dtype, symmetric)
+                for begin in range(0, len(alike), factors.lanes):
+                    self._refine(alike[begin : begin + factors.lanes], factors)
+            unsolved = [
+                system
+                for system in unsolved
+                if not system.history[-1] <= self._tolerance and is_finite(system.system.matrix, system.rhs)
+            ]
+        return [self._result(system) for system in group]
+
+    def _factors_of(self, dtype: Any, symmetric: bool) -> LaneFactors:
+        if (dtype, symmetric) not in self._factors:
+            self._factors[dtype, symmetric] = LaneFactors(self.analysis, dtype, symmetric)
+        return self._factors[dtype, symmetric]
+
+    def _refine(self, batch: list[_Progress], factors: LaneFactors) -> None:
+        """Factorise a batch and refine its solutions until each has converged or gets on too slowly."""
+        shape = factors.lanes, self.analysis.size
+        residuals, solutions, scales = np.zeros(shape), np.zeros(shape), np.ones(factors.lanes)
+        for lane, system in enumerate(batch):
+            residuals[lane], scales[lane] = system.rhs, system.rhs_norm
+            system.solution, system.history = solutions[lane], (1.0,)
+            system.factorizations += 1
+        factors.factorize([system.data for system in batch], residuals, scales, solutions)
+        active = self._measure(dict(enumerate(batch)), residuals, scales)
+        while active:
+            factors.correct(residuals, scales, solutions)
+            active = self._measure(active, residuals, scales)
+
+    def _measure(self, active: dict[int, _Progress], residuals: Any, scales: Vector) -> dict[int, _Progress]:
+        """Compute the residuals of the systems in these lanes and return those that shall be refined."""
+        going_on = {}
+        for lane, system in active.items():
+            assert system.solution is not None
+            relative = true_residual(
+                system.data,
+                self.analysis.indices,
+                self.analysis.indptr,
+                system.rhs,
+                system.solution,
+                residuals[lane],
+                system.rhs_norm,
+            )
+            progress = relative <= SLOWEST * system.history[-1]
+            system.history += (relative,)
+            system.solves += 1
+            if progress and relative > self._tolerance and len(system.history) <= MOST_STEPS:
+                going_on[lane], scales[lane] = system, relative * system.rhs_norm
+            else:
+                residuals[lane], scales[lane] = 0.0, 1.0
+        return going_on
+
+    def _result(self, system: _Progress) -> Result:
+        work: dict[str, float] = {
+            "iterations": system.solves,
+            "operator_applications": system.solves,
+            "factorizations": system.factorizations,
+        }
+        if system.history[-1] <= self._tolerance and system.solution is not None:
+            return Result(system.solution, Status.CONVERGED, np.array(system.history), work | {"fallbacks": 0})
+        pivoted = sparse_lu(system.system.matrix, system.rhs, tolerance=self._tolerance)
+        work = {count: work[count] + pivoted.work[count] for count in work}
+        return Result(pivoted.value, pivoted.status, pivoted.history, work | {"fallbacks": int(system.rhs_norm != 0.0)})

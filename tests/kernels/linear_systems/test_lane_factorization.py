@@ -1,0 +1,364 @@
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from grid_systems import canonical, convection_diffusion, poisson, random_dominant, system, tridiagonal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse.linalg import spsolve
+
+from kernels.linear_systems.lane_factorization import analyse, lane_factorization_sequence, solver
+from kernels.linear_systems.lane_factorization.analysis import minimum_degree
+from kernels.linear_systems.lane_factorization.exchange import interleave
+from kernels.linear_systems.lane_factorization.ordering import nested_dissection
+from kernels.linear_systems.lane_factorization.symbolic import analyse_order, elimination_cost
+from kernels.linear_systems.lane_factorization.vectors import lane_array
+from kernels.result import Status
+
+FINE = settings(max_examples=25, derandomize=True, deadline=None)
+
+
+def solve(systems, **options):
+    pairs = list(lane_factorization_sequence(systems, **options))
+    assert [position for position, _ in pairs] == list(range(len(systems)))
+    return [result for _, result in pairs]
+
+
+def diffusion(side, seed):
+    """-div(a grad u) with a random coefficient."""
+    random = np.random.default_rng(seed)
+    edges = canonical(sp.triu(poisson(side), 1)).tocoo()
+    conductance = np.exp(random.standard_normal(edges.nnz))
+    off_diagonal = sp.coo_array((-conductance, edges.coords), shape=edges.shape)
+    off_diagonal = off_diagonal + off_diagonal.T
+    return canonical(sp.diags_array(0.1 - off_diagonal.sum(axis=1)) + off_diagonal)
+
+
+def helmholtz(side, seed):
+    """A shifted Laplacian with eigenvalues on both sides of zero."""
+    shift = 0.2 * (1.0 + 0.3 * np.random.default_rng(seed).standard_normal(side**2))
+    return canonical(poisson(side) - sp.diags_array(shift))
+
+
+def wind(side, seed):
+    return convection_diffusion(side, 0.9 * np.random.default_rng(seed).random())
+
+
+def arrow(size, seed):
+    random = np.random.default_rng(seed)
+    dense = np.diag(2.0 + random.random(size))
+    dense[0, 1:] = dense[1:, 0] = random.standard_normal(size - 1) / np.sqrt(size)
+    return canonical(dense)
+
+
+def same_pattern(size, seed):
+    """Dominant matrices of one random pattern that is not symmetric; the seed sets the values only."""
+    matrix = random_dominant(size, 5)
+    matrix.data *= np.random.default_rng(seed).uniform(0.9, 1.1, matrix.nnz)
+    return matrix
+
+
+def dense(size, seed):
+    random = np.random.default_rng(seed)
+    return canonical(random.standard_normal((size, size)) + size * np.eye(size))
+
+
+FAMILIES = {
+    "diffusion": (diffusion, 17),
+    "helmholtz": (helmholtz, 15),
+    "convection-diffusion": (wind, 16),
+    "arrow": (arrow, 300),
+    "tridiagonal": (lambda size, seed: canonical(tridiagonal(size, -1.0, 2.5 + seed)), 200),
+    "nonsymmetric pattern": (same_pattern, 90),
+    "dense": (dense, 45),
+    "one unknown": (lambda size, seed: canonical([[1.0 + seed]]), 1),
+    "diagonal": (lambda size, seed: canonical(np.diag(1.0 + seed + np.arange(size))), 70),
+}
+
+
+def systems_of(family, count, start=0):
+    make, size = FAMILIES[family]
+    matrices = [make(size, seed) for seed in range(start, start + count)]
+    return [
+        system(matrix, np.random.default_rng(100 + seed).standard_normal(matrix.shape[0]))
+        for seed, matrix in enumerate(matrices)
+    ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("precision", ["auto", "float64"])
+def test_solutions_are_those_of_a_pivoted_factorisation(family, precision):
+    systems = systems_of(family, 19)
+    for item, result in zip(systems, solve(systems, precision=precision, tolerance=1e-12), strict=True):
+        assert result.status is Status.CONVERGED
+        expected = np.atleast_1d(spsolve(item.matrix.tocsc(), item.rhs))
+        np.testing.assert_allclose(result.value, expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
+        relative = np.linalg.norm(item.rhs - item.matrix @ result.value) / np.linalg.norm(item.rhs)
+        assert relative <= 1e-12
+        assert result.history[0] == 1.0
+        assert result.history[-1] == pytest.approx(relative, rel=1e-2, abs=1e-14)
+        assert result.work["fallbacks"] == 0
+        assert result.work["operator_applications"] == result.work["iterations"]
+
+
+@FINE
+@given(
+    size=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    symmetric=st.booleans(),
+    tolerance=st.sampled_from([1e-6, 1e-12]),
+)
+def test_random_patterns_are_solved(size, seed, symmetric, tolerance):
+    matrix = random_dominant(size, seed, symmetric)
+    solution = np.random.default_rng(seed).standard_normal(size)
+    [result] = solve([system(matrix, matrix @ solution)], tolerance=tolerance)
+    assert result.converged
+    np.testing.assert_allclose(result.value, solution, rtol=0, atol=1e3 * tolerance)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("family", ["helmholtz", "convection-diffusion", "nonsymmetric pattern"])
+def test_a_system_has_the_same_solution_bit_by_bit_alone_and_in_company(family, precision):
+    systems = systems_of(family, 17)
+    together = solve(systems, precision=precision)
+    for position in (0, 3, 15, 16):
+        [alone] = solve([systems[position]], precision=precision)
+        np.testing.assert_array_equal(alone.value, together[position].value)
+        np.testing.assert_array_equal(alone.history, together[position].history)
+
+
+def test_a_lane_that_is_not_finite_leaves_the_others_as_they_were():
+    systems = systems_of("diffusion", 6)
+    clean = solve(systems)
+    poisoned = list(systems)
+    broken = systems[2].matrix.copy()
+    broken.data[7] = np.nan
+    poisoned[2] = system(broken, systems[2].rhs)
+    poisoned[4] = system(systems[4].matrix, np.full_like(systems[4].rhs, np.inf))
+    results = solve(poisoned)
+    assert [result.status for result in results].count(Status.NOT_FINITE) == 2
+    assert results[2].status is results[4].status is Status.NOT_FINITE
+    for position in (0, 1, 3, 5):
+        np.testing.assert_array_equal(results[position].value, clean[position].value)
+
+
+def test_symmetric_and_other_matrices_of_one_pattern_mix():
+    systems = [
+        item for pair in zip(systems_of("diffusion", 6), systems_of("diffusion", 6, 6), strict=True) for item in pair
+    ]
+    for item in systems[1::2]:
+        item.matrix.data[1] *= 0.5
+    for item, result in zip(systems, solve(systems), strict=True):
+        assert result.converged
+        assert result.work["fallbacks"] == 0
+        np.testing.assert_allclose(result.value, spsolve(item.matrix.tocsc(), item.rhs), rtol=1e-5, atol=1e-7)
+
+
+def test_a_change_of_pattern_starts_a_new_group():
+    systems = [item for family in ("diffusion", "helmholtz", "dense", "diffusion") for item in systems_of(family, 3)]
+    for item, result in zip(systems, solve(systems), strict=True):
+        assert result.converged
+        assert np.linalg.norm(item.rhs - item.matrix @ result.value) <= 1e-8 * np.linalg.norm(item.rhs)
+
+
+@pytest.mark.parametrize("lanes", [1, 5, 16])
+def test_the_number_of_lanes_does_not_change_a_solution(lanes):
+    systems = systems_of("diffusion", 7)
+    for result, expected in zip(solve(systems, lanes=lanes), solve(systems), strict=True):
+        np.testing.assert_array_equal(result.value, expected.value)
+
+
+def test_zero_pivots_are_solved_by_a_pivoted_factorisation_and_counted():
+    # every leading minor of odd order is zero in the natural order, and a zero diagonal in any
+    swap = canonical(sp.kron(sp.eye_array(10), np.array([[0.0, 1.0], [1.0, 0.0]])))
+    regular = swap.copy()
+    good = canonical(sp.eye_array(20))
+    rhs = np.arange(1.0, 21.0)
+    results = solve([system(swap, rhs), system(good, rhs), system(regular, 2.0 * rhs)])
+    assert [result.converged for result in results] == [True] * 3
+    assert [result.work["fallbacks"] for result in results] == [1, 0, 1]
+    assert results[0].work["factorizations"] == 3
+    np.testing.assert_allclose(results[0].value, rhs.reshape(-1, 2)[:, ::-1].ravel())
+
+
+def test_a_singular_matrix_breaks_down_and_a_zero_rhs_has_the_zero_solution():
+    singular = canonical(np.array([[1.0, 1.0], [1.0, 1.0]]))
+    results = solve([system(singular, np.array([1.0, 2.0])), system(singular, np.zeros(2))])
+    assert results[0].status is Status.BREAKDOWN
+    assert results[1].status is Status.CONVERGED
+    np.testing.assert_array_equal(results[1].value, 0.0)
+    assert results[1].work["factorizations"] == 0
+
+
+def test_single_precision_that_does_not_suffice_is_replaced_by_double():
+    side = 24
+    scale = sp.diags_array(np.exp(np.random.default_rng(0).uniform(-6.0, 6.0, side**2)))
+    matrix = canonical(poisson(side) @ scale @ poisson(side))
+    rhs = np.random.default_rng(1).standard_normal(side**2)
+    [single] = solve([system(matrix, rhs)], precision="float32")
+    [auto] = solve([system(matrix, rhs)])
+    assert single.work["fallbacks"] == 1
+    assert auto.converged
+    assert auto.work["fallbacks"] == 0
+    assert auto.work["factorizations"] == 2
+
+
+def test_values_beyond_single_precision_are_solved():
+    matrix, rhs = poisson(9), np.ones(81)
+    for scale in (1e-300, 1e-200, 1e-50, 1e50, 1e200, 1e300):
+        [result] = solve([system(canonical(scale * matrix), scale * rhs)])
+        assert result.converged
+        np.testing.assert_allclose(result.value, spsolve(matrix.tocsc(), rhs), rtol=1e-6)
+
+
+def test_a_rhs_among_the_subnormal_numbers_ends_with_a_status():
+    [result] = solve([system(poisson(5), np.full(25, 1e-315))])
+    assert result.status in (Status.CONVERGED, Status.STAGNATED)
+    assert result.converged == (result.history[-1] <= 1e-8)
+
+
+def test_factors_too_large_for_the_memory_allowed_are_left_to_superlu(monkeypatch):
+    monkeypatch.setattr(solver, "MOST_FACTOR_BYTES", 1000)
+    [result] = solve(systems_of("diffusion", 1))
+    assert result.converged
+    assert result.work["fallbacks"] == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"lanes": 0}, {"lanes": 17}, {"precision": "half"}, {"tolerance": 0.0}, {"tolerance": np.nan}]
+)
+def test_options_out_of_range_are_refused_by_name(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        lane_factorization_sequence([], **options)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "rhs", "message"),
+    [
+        (sp.csr_array((2, 3)), np.ones(2), "square"),
+        (sp.csc_array(np.eye(2)), np.ones(2), "csr_array"),
+        (sp.csr_array(np.eye(2, dtype=np.float32)), np.ones(2), "float64"),
+        (canonical(np.eye(2)), np.ones(3), "rhs"),
+        (canonical(np.eye(2)), np.ones(2, dtype=np.float32), "rhs"),
+    ],
+)
+def test_malformed_systems_are_refused(matrix, rhs, message):
+    with pytest.raises(ValueError, match=message):
+        solve([system(matrix, rhs)])
+
+
+def test_no_systems_give_no_results():
+    assert solve([]) == []
+
+
+# the symbolic part
+
+
+def graph(size, seed, density):
+    random = np.random.default_rng(seed)
+    pattern = random.random((size, size)) < density
+    return pattern | pattern.T | np.eye(size, dtype=bool)
+
+
+def csr(pattern):
+    pattern = canonical(pattern.astype(float))
+    return pattern.indptr, pattern.indices
+
+
+def eliminate(pattern, order):
+    """The factor's pattern by brute force: an eliminated node joins its neighbours to each other."""
+    filled = pattern[np.ix_(order, order)].copy()
+    for node in range(len(filled)):
+        later = np.flatnonzero(filled[node, node:]) + node
+        filled[np.ix_(later, later)] = True
+    return np.tril(filled)
+
+
+@FINE
+@given(size=st.integers(1, 30), seed=st.integers(0, 10_000), density=st.sampled_from([0.0, 0.05, 0.1, 0.3, 1.0]))
+def test_the_structure_covers_the_fill_of_brute_force_elimination(size, seed, density):
+    pattern = graph(size, seed, density)
+    order = np.random.default_rng(seed).permutation(size).astype(np.int32)
+    structure = analyse_order(*csr(pattern), order)
+    np.testing.assert_array_equal(np.sort(structure.order), np.arange(size))
+    stored = np.zeros((size, size), dtype=bool)
+    panels = structure.panels
+    for panel, (first, end) in enumerate(itertools.pairwise(panels.first_column)):
+        rows = panels.rows[panels.row_start[panel] : panels.row_start[panel + 1]]
+        np.testing.assert_array_equal(rows[: end - first], np.arange(first, end))
+        assert (np.diff(rows) > 0).all()
+        stored[np.ix_(rows, np.arange(first, end))] = True
+    fill = eliminate(pattern, structure.order)
+    assert not (fill & ~stored).any()
+    # an equivalent order: the fill is that of the order that was asked for
+    counts = eliminate(pattern, order).sum(axis=0)
+    np.testing.assert_array_equal(np.sort(fill.sum(axis=0)), np.sort(counts))
+    assert elimination_cost(*csr(pattern), order) == counts @ counts
+
+
+@FINE
+@given(size=st.integers(1, 30), seed=st.integers(0, 10_000), density=st.sampled_from([0.05, 0.1, 0.3]))
+def test_without_relaxation_nothing_but_the_fill_is_stored(size, seed, density):
+    pattern = graph(size, seed, density)
+    structure = analyse_order(*csr(pattern), np.arange(size, dtype=np.int32), relaxed=False)
+    widths, heights = np.diff(structure.panels.first_column), np.diff(structure.panels.row_start)
+    below_or_on_diagonal = widths * heights - widths * (widths - 1) // 2
+    assert below_or_on_diagonal.sum() == eliminate(pattern, structure.order).sum()
+
+
+@FINE
+@given(size=st.integers(1, 120), seed=st.integers(0, 10_000), density=st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]))
+def test_nested_dissection_is_a_permutation(size, seed, density):
+    order = nested_dissection(*csr(graph(size, seed, density)))
+    np.testing.assert_array_equal(np.sort(order), np.arange(size))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "most_per_unknown"), [(arrow(1500, 0), 4.1), (tridiagonal(1500), 8.0), (poisson(40), 450.0)]
+)
+def test_nested_dissection_of_large_patterns_is_a_permutation_of_little_fill(pattern, most_per_unknown):
+    pattern = canonical(pattern)
+    order = nested_dissection(pattern.indptr, pattern.indices)
+    np.testing.assert_array_equal(np.sort(order), np.arange(pattern.shape[0]))
+    assert elimination_cost(pattern.indptr, pattern.indices, order) < most_per_unknown * pattern.shape[0]
+
+
+@pytest.mark.parametrize(("stencil", "side"), [(5, 110), (9, 48)])
+def test_nested_dissection_of_a_shuffled_grid_beats_the_natural_order_and_minimum_degree(stencil, side):
+    line = tridiagonal(side, 1.0, 1.0, 1.0)
+    grid = poisson(side) if stencil == 5 else canonical(sp.kron(line, line))
+    shuffle = np.random.default_rng(0).permutation(side**2)
+    shuffled = canonical(grid[shuffle][:, shuffle])
+    order = nested_dissection(shuffled.indptr, shuffled.indices)
+    by_dissection = elimination_cost(shuffled.indptr, shuffled.indices, order)
+    assert by_dissection < elimination_cost(shuffled.indptr, shuffled.indices, minimum_degree(shuffled))
+    natural = np.arange(side**2, dtype=np.int32)
+    assert by_dissection < 0.5 * elimination_cost(grid.indptr, grid.indices, natural)
+
+
+def test_the_order_chosen_is_never_worse_than_minimum_degree():
+    for matrix in (poisson(30), convection_diffusion(20), random_dominant(80, 3, symmetric=True)):
+        cost = elimination_cost(matrix.indptr, matrix.indices, analyse(matrix).structure.order)
+        assert cost <= elimination_cost(matrix.indptr, matrix.indices, minimum_degree(matrix))
+
+
+def test_an_analysis_is_found_again_by_its_pattern():
+    first, second = diffusion(12, 0), diffusion(12, 1)
+    assert analyse(first) is analyse(second)
+    assert analyse(first) is not analyse(poisson(11))
+
+
+def test_an_analysis_does_not_change_with_the_callers_arrays():
+    matrix = diffusion(9, 0)
+    analysis = analyse(matrix)
+    matrix.indices[:] = 0
+    assert analysis.fits(diffusion(9, 1))
+
+
+def test_lanes_hold_one_array_each():
+    columns = tuple(np.random.default_rng(lane).standard_normal(37) for lane in range(16))
+    lanes = lane_array(37, np.float32)
+    assert lanes.ctypes.data % 64 == 0
+    interleave(columns, lanes)
+    np.testing.assert_array_equal(lanes, np.stack(columns, axis=1).astype(np.float32))
