@@ -24,6 +24,7 @@ check: $(INSTALLED)  ## style, types and import directions
 bench: $(INSTALLED)  ## timings against peers, as ratios from one run
 	$(BIN)/python -m benchmarks.recycling
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.lane_factorization
 	$(BIN)/python -m benchmarks.pipeline
 
 up: $(INSTALLED)  ## servers, schedules and forms on 127.0.0.1
