@@ -44,7 +44,7 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # None would mean port 8787, and a warning where that is taken
-            # What matters reaches the flow as an exception; workers complain of a scheduler that has closed before them.
+            # What matters reaches the flow as an exception; workers only complain of a scheduler that closed first.
             silence_logs=logging.CRITICAL,
             memory_limit=0,
             preload=["tasks.interrupts"],
