@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test test-all check bench up lock clean
+.PHONY: run test test-all check bench up lock clean clean-jit
 
 run: $(INSTALLED)  ## the main job on embedded defaults: sorted Krylov recycling, from a PDE to a verdict in MLflow
 	$(BIN)/assay run skr
@@ -25,6 +25,7 @@ bench: $(INSTALLED)  ## timings against peers, as ratios from one run
 	$(BIN)/python -m benchmarks.recycling
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.lane_factorization
+	$(BIN)/python -m benchmarks.grid_multigrid
 	$(BIN)/python -m benchmarks.pipeline
 
 up: $(INSTALLED)  ## servers, schedules and forms on 127.0.0.1
@@ -42,3 +43,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+clean-jit:  ## after editing a compiled kernel that another module calls: numba's cache does not notice
+	find benchmarks flows tasks kernels data -name '*.nb[ci]' -delete

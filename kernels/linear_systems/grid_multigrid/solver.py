@@ -1,0 +1,283 @@
+"""What users call: one system, a sequence of systems, or a V-cycle as preconditioner."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.linear_systems.grid_multigrid import krylov
+from kernels.linear_systems.grid_multigrid.hierarchy import build_hierarchy, place_level
+from kernels.linear_systems.grid_multigrid.layout import (
+    END,
+    FIELDS,
+    LEVEL_FAMILIES,
+    OUTER_END,
+    OUTER_FAMILIES,
+    RESIDUAL,
+    SOLUTION,
+    SYMMETRIC,
+    place,
+    set_symmetry,
+)
+from kernels.linear_systems.grid_multigrid.stencil import (
+    find_grid,
+    is_symmetric,
+    load,
+    make_network,
+    mean_diagonal,
+    scale_matrix,
+    split,
+    true_residual,
+    unload,
+)
+from kernels.linear_systems.krylov_tools import NO_PROGRESS, norm
+from kernels.linear_systems.preconditioners.factors import FactorizationError
+from kernels.linear_systems.types import Matrix, Preconditioner, System, Vector
+from kernels.linear_systems.validation import check_count, check_matrix, check_tolerance, check_vector
+from kernels.result import Result, Status
+
+MOST_LEVELS = 40
+
+_STATUS = {
+    krylov.CONVERGED: None,
+    krylov.ITERATION_LIMIT: Status.ITERATION_LIMIT,
+    krylov.BREAKDOWN: Status.BREAKDOWN,
+    krylov.NOT_FINITE: Status.NOT_FINITE,
+}
+
+
+def grid_multigrid(matrix: Matrix, rhs: Vector, *, tolerance: float = 1e-8, max_iterations: int = 200) -> Result:
+    """Solve a five-point system on a rectangular grid by CG or BiCGStab with a multigrid V-cycle as preconditioner.
+
+    The grid is found from the pattern of the matrix. A matrix that is exactly symmetric is solved by CG. The V-cycle
+    runs in single precision, all else in double. It is built for coefficients that jump and for anisotropy along
+    the grid; not for indefinite matrices, nor for cell Peclet numbers above 5 or so: look at the status.
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (n, n), float64
+        With the five-point pattern of a grid (zeros stored), points numbered row by row, and a positive diagonal.
+    rhs : ndarray, shape (n,), float64
+    tolerance : float
+        CONVERGED means ``||rhs - matrix @ x|| <= tolerance * ||rhs||`` for the true residual, recomputed from x with
+        the matrix as given; where it disagrees with the recurrence, the iteration starts again from it.
+    max_iterations : int
+        The limit on iterations; those of BiCGStab have two V-cycles.
+
+    Returns
+    -------
+    Result
+        ``history`` is ``||residual|| / ||rhs||`` per iteration. Status is BREAKDOWN for a diagonal that is not positive
+        and where CG meets a matrix that is not positive definite; STAGNATED when the true residual no longer
+        decreases; NOT_FINITE for NaN or infinity in the data or the iteration.
+
+    Raises
+    ------
+    ValueError
+        If an argument has a wrong type, shape, dtype or range, or the pattern is not that of a grid.
+
+    References
+    ----------
+    .. [1] U. Trottenberg, C. Oosterlee and A. Schueller, "Multigrid", Academic Press, 2001.
+    .. [2] Y. Saad, "Iterative Methods for Sparse Linear Systems", 2nd ed., 2003, algorithms 7.7 and 9.1.
+    .. [3] H. Elman and G. Golub, "Iterative methods for cyclically reduced non-self-adjoint linear systems", Math.
+       Comp. 54, 1990: the elimination of one colour.
+    """
+    check_tolerance(tolerance)
+    check_count("max_iterations", max_iterations, least=1)
+    return _solve(_of_this_thread, matrix, rhs, tolerance, max_iterations)
+
+
+def grid_multigrid_sequence(
+    systems: Iterable[System], *, tolerance: float = 1e-8, max_iterations: int = 200
+) -> Iterator[tuple[int, Result]]:
+    """Solve a sequence of systems as :func:`grid_multigrid` does, in one workspace as long as the grid stays the same.
+
+    Parameters
+    ----------
+    systems : iterable of System
+    tolerance, max_iterations
+        As for :func:`grid_multigrid`.
+
+    Yields
+    ------
+    position : int
+        Of the system in the sequence.
+    result : Result
+
+    Raises
+    ------
+    ValueError
+        If an argument has a wrong type, shape, dtype or range, or a pattern is not that of a grid.
+    """
+    check_tolerance(tolerance)
+    check_count("max_iterations", max_iterations, least=1)
+    memory = _Memory()
+    for position, system in enumerate(systems):
+        yield position, _solve(memory, system.matrix, system.rhs, tolerance, max_iterations)
+
+
+def grid_multigrid_preconditioner(matrix: Matrix) -> Preconditioner:
+    """One V-cycle on the red cells, between elimination and back-substitution of the black ones, as M^-1.
+
+    For a symmetric positive definite matrix M is symmetric positive definite, to single precision.
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (n, n), float64
+        As for :func:`grid_multigrid`.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not as described.
+    FactorizationError
+        If it is not finite or its diagonal not positive; it is a ValueError too.
+    """
+    check_matrix(matrix)
+    grid = _Grid(*find_grid(matrix))
+    if grid.set_up(matrix) is not None:
+        raise FactorizationError("grid_multigrid: the matrix is not finite or its diagonal not positive")
+
+    def solve(vector: Vector) -> Vector:
+        check_vector("vector", vector, matrix.shape[0])
+        return grid.precondition(vector)
+
+    return Preconditioner("grid_multigrid", solve, None)
+
+
+class _Grid:
+    """The workspaces of a grid, and the matrix that was set up in them last."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.shape = rows, columns
+        self._outer = np.zeros(FIELDS, dtype=np.int64)
+        place(self._outer, rows, columns, 0, False, OUTER_FAMILIES)
+        self._double = _aligned_zeros(int(self._outer[OUTER_END]), np.float64)
+        self._layout = np.zeros((MOST_LEVELS, FIELDS), dtype=np.int64)
+        self._single = _aligned_zeros(_most_elements(rows, columns), np.float32)
+        self._residual = np.zeros(rows * columns)
+        self._levels = 0
+        self._unit = 0.0
+
+    def set_up(self, matrix: Matrix) -> Status | None:
+        """Take in a matrix; the status it calls for where it cannot be solved."""
+        split(matrix.data, self._double, self._outer)
+        set_symmetry(self._outer, is_symmetric(self._double, self._outer))
+        self._unit = mean_diagonal(self._double, self._outer)
+        if not 0.0 < self._unit < np.inf:
+            return Status.BREAKDOWN if np.isfinite(matrix.data).all() else Status.NOT_FINITE
+        place_level(self._single, self._layout, 0, *self.shape, self._outer[SYMMETRIC])
+        if not make_network(self._double, self._outer, self._single, self._layout[0], self._unit):
+            return Status.NOT_FINITE
+        self._levels = build_hierarchy(self._single, self._layout)
+        scale_matrix(self._double, self._outer, self._single, self._layout[0], self._unit)
+        return None
+
+    def solve(self, matrix: Matrix, rhs: Vector, rhs_norm: float, tolerance: float, max_iterations: int) -> Result:
+        """Solve a system with the matrix that was set up."""
+        iterate = krylov.conjugate_gradients if self._outer[SYMMETRIC] else krylov.bicgstab
+        solution = np.zeros(rhs.size)
+        history = np.empty(max_iterations + 1)
+        history[0] = residual_norm = 1.0
+        residual, iterations, status = rhs, 0, None
+        cycles = products = 0
+        while status is None:
+            load(residual, self._double, self._outer, self._outer[RESIDUAL], 1.0 / rhs_norm)
+            iterations, run_cycles, ended = iterate(
+                self._double, self._outer, self._single, self._layout, self._levels, tolerance, history, iterations
+            )
+            cycles += run_cycles
+            status = _STATUS[ended]
+            unload(self._double, self._outer, self._outer[SOLUTION], rhs_norm / self._unit, solution)
+            residual = self._residual
+            previous = residual_norm
+            residual_norm = true_residual(matrix.data, *self.shape, solution, rhs, 1.0 / rhs_norm, residual)
+            products += 1
+            history[iterations] = residual_norm
+            if not np.isfinite(residual_norm):
+                status = Status.NOT_FINITE
+            elif residual_norm <= tolerance:
+                status = Status.CONVERGED
+            elif status is None and residual_norm > NO_PROGRESS * previous:
+                status = Status.STAGNATED
+        return _result(solution, status, history[: iterations + 1].copy(), iterations, cycles, cycles + products)
+
+    def precondition(self, vector: Vector) -> Vector:
+        """The V-cycle applied to a vector."""
+        solution = np.zeros(vector.size)
+        scale = norm(vector)
+        if scale > 0.0:
+            load(vector, self._double, self._outer, self._outer[RESIDUAL], 1.0 / scale)
+            krylov.precondition(self._double, self._outer, self._single, self._layout, self._levels)
+            unload(self._double, self._outer, self._outer[SOLUTION], scale / self._unit, solution)
+        return solution
+
+
+class _Memory:
+    """The workspaces of the last grid."""
+
+    def __init__(self) -> None:
+        self._grid: _Grid | None = None
+
+    def grid(self, rows: int, columns: int) -> _Grid:
+        """Workspaces for a grid."""
+        if self._grid is None or self._grid.shape != (rows, columns):
+            self._grid = _Grid(rows, columns)
+        return self._grid
+
+    def forget(self) -> None:
+        """Drop the workspaces: what is not finite in them would stay."""
+        self._grid = None
+
+
+class _ThreadMemory(threading.local, _Memory):
+    """Fresh workspaces cost as much as a solve: the kernel's page faults. So every thread keeps its last ones."""
+
+
+_of_this_thread = _ThreadMemory()
+
+
+def _solve(memory: _Memory, matrix: Matrix, rhs: Vector, tolerance: float, max_iterations: int) -> Result:
+    check_vector("rhs", rhs, check_matrix(matrix))
+    grid = memory.grid(*find_grid(matrix))
+    rhs_norm = norm(rhs)
+    status = grid.set_up(matrix)
+    if status is Status.NOT_FINITE or not np.isfinite(rhs_norm):
+        memory.forget()
+        return _result(np.zeros(rhs.size), Status.NOT_FINITE, np.array([np.nan]))
+    if rhs_norm == 0.0:
+        return _result(np.zeros(rhs.size), Status.CONVERGED, np.zeros(1))
+    if status is not None:
+        return _result(np.zeros(rhs.size), status, np.ones(1))
+    result = grid.solve(matrix, rhs, rhs_norm, tolerance, max_iterations)
+    if result.status is Status.NOT_FINITE:
+        memory.forget()
+    return result
+
+
+def _result(
+    solution: Vector, status: Status, history: Vector, iterations: int = 0, cycles: int = 0, products: int = 0
+) -> Result:
+    work = {"iterations": iterations, "operator_applications": products, "preconditioner_applications": cycles}
+    return Result(solution, status, history, work)
+
+
+@lru_cache(maxsize=1024)
+def _most_elements(rows: int, columns: int) -> int:
+    """The largest workspace that the levels of a grid can take, whichever directions each of them halves."""
+    grid = np.zeros(FIELDS, dtype=np.int64)
+    place(grid, rows, columns, 0, False, LEVEL_FAMILIES)
+    halved = {((rows + 1) // 2, columns), (rows, (columns + 1) // 2), ((rows + 1) // 2, (columns + 1) // 2)}
+    return int(grid[END]) + max((_most_elements(*shape) for shape in halved - {(rows, columns)}), default=0)
+
+
+def _aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
+    """Zeros that begin at a multiple of 64 bytes, a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.zeros(count + 64 // itemsize, dtype=dtype)
+    offset = -memory.ctypes.data % 64 // itemsize
+    return memory[offset : offset + count]
