@@ -3,11 +3,14 @@
 import logging
 import os
 import shutil
+import signal
 
 import hypothesis
 import pytest
 from commands import Assay
 
+# A runner that is itself a background job ignores SIGINT, and so would every command that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Prefect and MLflow read these when they are first imported.
 os.environ.update(
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
