@@ -33,7 +33,7 @@ size_option = click.option(
     default="default",
     metavar="SIZE",
     show_default=True,
-    help="small (seconds), default (a minute) or large (a night).",
+    help="small (seconds), default (minutes) or large (a night).",
 )
 
 

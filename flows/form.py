@@ -12,7 +12,7 @@ def form_field(description: str, **constraints: Any) -> Any:
     return Field(description=description, json_schema_extra={"description": description}, **constraints)
 
 
-SizeChoice = Annotated[Size, form_field("small: seconds, default: a minute, large: a night")]
+SizeChoice = Annotated[Size, form_field("small: seconds, default: minutes, large: a night")]
 StoreRoot = Annotated[str, form_field("folder or URL of the store; empty: ASSAY_STORE or ./assay-store")]
 Scheduler = Annotated[str, form_field("'local' or the address of a Dask scheduler")]
 Workers = Annotated[int | None, form_field("local workers; empty: one a core", ge=1, le=1024)]

@@ -15,7 +15,7 @@ from tasks.claims import Claim
 
 
 class Size(StrEnum):
-    """How large a study is run: small in the tests (seconds), default (a minute), large (nightly)."""
+    """How large a study is run: small in the tests (seconds), default (minutes), large (nightly)."""
 
     SMALL = "small"
     DEFAULT = "default"
