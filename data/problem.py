@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from data.sampling import Sampling, Split, sample_generator
+
 Fields = Mapping[str, NDArray[Any]]
 
 
@@ -53,6 +55,10 @@ class Problem(BaseModel, ABC):
         """The coordinate values of named dimensions, where they have any."""
         return {}
 
+    def coordinate_units(self) -> dict[str, str]:
+        """The units of the coordinates, where they are stated."""
+        return {}
+
     def available(self) -> int | None:
         """How many instances there are, or None where any number can be drawn."""
         return None
@@ -71,16 +77,22 @@ def instance_generator(seed: int, index: int) -> np.random.Generator:
 
     Streams of different (seed, index) are independent (NumPy's ``SeedSequence`` spawn keys, PCG64).
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index,))))
+    return sample_generator(Sampling.MONTE_CARLO, seed, Split.TRAIN, index)
 
 
 def instance_index(random: np.random.Generator) -> int:
-    """The index that :func:`instance_generator` made a generator for; a problem that reads files asks for it."""
+    """The index that an instance's generator, of whatever sampling, was made for; a problem that reads files asks."""
     sequence = random.bit_generator.seed_seq
     assert isinstance(sequence, np.random.SeedSequence)
     return int(sequence.spawn_key[0])
 
 
-def make_fields(problem: Problem, seed: int, index: int) -> dict[str, NDArray[Any]]:
+def make_fields(
+    problem: Problem,
+    seed: int,
+    index: int,
+    sampling: Sampling = Sampling.MONTE_CARLO,
+    split: Split = Split.TRAIN,
+) -> dict[str, NDArray[Any]]:
     """The arrays of instance ``index`` of a problem."""
-    return problem.draw(instance_generator(seed, index))
+    return problem.draw(sample_generator(sampling, seed, split, index))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from data.linear_system import LinearSystem
+from data.pde.fluxes import convection_stencil, face_flows, uniform_conductances
 from data.pde.grid_operators import cell_centres, five_point
 from data.pde.random_fields import field_deviation, gaussian_field, gradient_deviation
 from data.pde.verification import Manufactured, observed_order
@@ -23,8 +24,7 @@ _SOURCE_SMOOTHNESS = 2.0
 def convection_diffusion_system(stream_function: Array, source: Array, viscosity: float) -> tuple[sp.csr_array, Array]:
     """Balance the diffusive and convective fluxes over the cells, v = (d psi / dy, -d psi / dx), u = 0 outside.
 
-    Cell-centred finite volumes with central convective fluxes. The flow through a face is the difference of the
-    stream function between its two ends, so that what enters a cell leaves it again, to rounding.
+    Cell-centred finite volumes with central convective fluxes.
 
     Parameters
     ----------
@@ -42,18 +42,8 @@ def convection_diffusion_system(stream_function: Array, source: Array, viscosity
         The integrals of the source over the cells.
     """
     cells = len(source)
-    flow_x, flow_y = np.diff(stream_function, axis=0), -np.diff(stream_function, axis=1)
-    flow_x[:, [0, -1]] = 0.0  # the flow through the boundary carries u = 0
-    flow_y[[0, -1]] = 0.0
-    conductance_x = np.full((cells, cells + 1), viscosity)
-    conductance_x[:, [0, -1]] *= 2.0  # the boundary is half a cell from the centres beside it
-    conductance_y = conductance_x.T
-    # each face passes conductance (u_before - u_behind) + flow (u_before + u_behind) / 2
-    from_before_x, from_behind_x = conductance_x + 0.5 * flow_x, conductance_x - 0.5 * flow_x
-    from_before_y, from_behind_y = conductance_y + 0.5 * flow_y, conductance_y - 0.5 * flow_y
-    centre = from_before_x[:, 1:] + from_behind_x[:, :-1] + from_before_y[1:] + from_behind_y[:-1]
-    matrix = five_point(-from_before_y[:-1], -from_before_x[:, :-1], centre, -from_behind_x[:, 1:], -from_behind_y[1:])
-    return matrix, source.ravel() / cells**2
+    stencil = convection_stencil(*uniform_conductances(cells, viscosity), *face_flows(stream_function))
+    return five_point(*stencil), source.ravel() / cells**2
 
 
 def _manufactured(cells: int) -> Manufactured:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from data.linear_system import LinearSystem
+from data.pde.fluxes import diffusion_stencil, face_conductances
 from data.pde.grid_operators import cell_centres, five_point
 from data.pde.random_fields import cosine_series, field_deviation, gaussian_field
 from data.pde.verification import Manufactured, observed_order
@@ -24,8 +25,7 @@ _FNO = 'Li et al., "Fourier Neural Operator for Parametric Partial Differential 
 def darcy_system(coefficient: Array, source: Array) -> tuple[sp.csr_array, Array]:
     """Balance the fluxes of -div(a grad p) = f over the cells of the unit square, p = 0 on the boundary.
 
-    Cell-centred finite volumes: a face between two cells conducts with the harmonic mean of their coefficients, which
-    is exact for layers in series; a boundary face is half a cell from its cell's centre.
+    Cell-centred finite volumes: a face between two cells conducts with the harmonic mean of their coefficients.
 
     Parameters
     ----------
@@ -39,17 +39,8 @@ def darcy_system(coefficient: Array, source: Array) -> tuple[sp.csr_array, Array
     rhs : ndarray, shape (n^2,), float64
         The integrals of the source over the cells.
     """
-    cells = len(coefficient)
-    faces_x = np.empty((cells, cells + 1))
-    faces_y = np.empty((cells + 1, cells))
-    faces_x[:, 0], faces_x[:, -1] = 2.0 * coefficient[:, 0], 2.0 * coefficient[:, -1]
-    faces_y[0], faces_y[-1] = 2.0 * coefficient[0], 2.0 * coefficient[-1]
-    resistance = 0.5 / coefficient
-    faces_x[:, 1:-1] = 1.0 / (resistance[:, :-1] + resistance[:, 1:])
-    faces_y[1:-1] = 1.0 / (resistance[:-1] + resistance[1:])
-    south, north, west, east = faces_y[:-1], faces_y[1:], faces_x[:, :-1], faces_x[:, 1:]
-    matrix = five_point(-south, -west, south + west + east + north, -east, -north)
-    return matrix, source.ravel() / cells**2
+    stencil = diffusion_stencil(face_conductances(coefficient, axis=0), face_conductances(coefficient, axis=1))
+    return five_point(*stencil), source.ravel() / len(coefficient) ** 2
 
 
 def manufactured_flow(y: Array, x: Array, contrast: float = 1.0) -> tuple[Array, Array, Array]:

@@ -1,4 +1,4 @@
-"""Five-point operators on rectangular grids: one sparsity pattern per grid, filled by one gather."""
+"""Five- and seven-point operators on rectangular grids: one sparsity pattern per grid, filled by one gather."""
 
 from functools import lru_cache
 
@@ -20,14 +20,27 @@ def interior_vertices(cells: int) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _pattern(rows: int, columns: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
+def _pattern(shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
     """Which stencil entries stay inside the grid, their column indices and the row pointers."""
-    offsets = np.array([-columns, -1, 0, 1, columns], dtype=np.int32)
-    inside = np.ones((rows, columns, 5), dtype=np.bool_)
-    inside[0, :, 0] = inside[:, 0, 1] = inside[:, -1, 3] = inside[-1, :, 4] = False
-    neighbours = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns, 1) + offsets
-    pointers = np.concatenate(([0], np.cumsum(inside.sum(axis=2)))).astype(np.int32)
+    size, dimensions = int(np.prod(shape)), len(shape)
+    strides = size // np.cumprod(shape)  # from a point to its neighbour, along each axis
+    offsets = np.concatenate((-strides, [0], strides[::-1])).astype(np.int32)
+    inside = np.ones((*shape, len(offsets)), dtype=np.bool_)
+    for axis in range(dimensions):
+        along = np.moveaxis(inside, axis, 0)
+        along[0, ..., axis] = along[-1, ..., 2 * dimensions - axis] = False
+    neighbours = np.arange(size, dtype=np.int32).reshape(*shape, 1) + offsets
+    pointers = np.concatenate(([0], np.cumsum(inside.sum(axis=-1)))).astype(np.int32)
     return np.flatnonzero(inside), neighbours[inside], pointers
+
+
+def _assemble(*stencil: Array) -> sp.csr_array:
+    size = stencil[0].size
+    kept, indices, pointers = _pattern(stencil[0].shape)
+    data = np.stack(stencil, axis=-1).ravel()[kept]
+    matrix = sp.csr_array((data, indices.copy(), pointers.copy()), shape=(size, size))
+    matrix.has_canonical_format = True
+    return matrix
 
 
 def five_point(south: Array, west: Array, centre: Array, east: Array, north: Array) -> sp.csr_array:
@@ -44,9 +57,22 @@ def five_point(south: Array, west: Array, centre: Array, east: Array, north: Arr
     csr_array, shape (rows * columns, rows * columns), float64
         Canonical, points numbered row by row. Its arrays are its own.
     """
-    rows, columns = centre.shape
-    kept, indices, pointers = _pattern(rows, columns)
-    data = np.stack((south, west, centre, east, north), axis=-1).ravel()[kept]
-    matrix = sp.csr_array((data, indices.copy(), pointers.copy()), shape=(centre.size, centre.size))
-    matrix.has_canonical_format = True
-    return matrix
+    return _assemble(south, west, centre, east, north)
+
+
+def seven_point(
+    below: Array, south: Array, west: Array, centre: Array, east: Array, north: Array, above: Array
+) -> sp.csr_array:
+    """Assemble the matrix that couples every point of a three-dimensional grid to itself and its six neighbours.
+
+    Parameters
+    ----------
+    below, south, west, centre, east, north, above : ndarray, shape (layers, rows, columns), float64
+        As in :func:`five_point`; ``below`` and ``above`` are for the values at (z - 1, y, x) and (z + 1, y, x).
+
+    Returns
+    -------
+    csr_array, shape (n, n) with n = layers * rows * columns, float64
+        Canonical, points numbered layer by layer and row by row. Its arrays are its own.
+    """
+    return _assemble(below, south, west, centre, east, north, above)

@@ -97,9 +97,17 @@ class Helmholtz(Problem):
             )
         return self
 
+    def _line(self) -> Array:
+        """The unknowns' points along either direction."""
+        return interior_vertices(self.grid)
+
+    def _medium(self, random: np.random.Generator) -> Array:
+        """A Gaussian field at the unknowns' points."""
+        return gaussian_field(random, self.grid, self.smoothness, self.inverse_length, at="vertices")[1:-1, 1:-1]
+
     def variables(self) -> dict[str, Variable]:
         """The wave number and the source."""
-        shape = (self.grid - 1, self.grid - 1)
+        shape = (self._line().size,) * 2
         return {
             "wave_number": Variable(("y", "x"), shape, "wave number"),
             "source": Variable(("y", "x"), shape, "Gaussian source of width 0.05"),
@@ -108,10 +116,8 @@ class Helmholtz(Problem):
     def draw(self, random: np.random.Generator) -> dict[str, NDArray[Any]]:
         """A random medium, and a source somewhere in its middle."""
         centre_y, centre_x = random.uniform(0.3, 0.7, 2)
-        field = gaussian_field(random, self.grid, self.smoothness, self.inverse_length, at="vertices")[1:-1, 1:-1]
-        field = np.clip(field / field_deviation(self.smoothness, self.inverse_length), -_CLIP, _CLIP)
-        line = interior_vertices(self.grid)
-        profile_y, profile_x = (np.exp(-0.5 * ((line - c) / _SOURCE_WIDTH) ** 2) for c in (centre_y, centre_x))
+        field = np.clip(self._medium(random) / field_deviation(self.smoothness, self.inverse_length), -_CLIP, _CLIP)
+        profile_y, profile_x = (np.exp(-0.5 * ((self._line() - c) / _SOURCE_WIDTH) ** 2) for c in (centre_y, centre_x))
         wave_number = self.wave_number * (1.0 + self.amplitude * field)
         return {"wave_number": wave_number, "source": np.outer(profile_y, profile_x)}
 
@@ -121,8 +127,8 @@ class Helmholtz(Problem):
         return LinearSystem(matrix, rhs, fields["wave_number"].ravel(), symmetric=True)
 
     def coordinates(self) -> dict[str, NDArray[Any]]:
-        """The interior vertices."""
-        return {"y": interior_vertices(self.grid), "x": interior_vertices(self.grid)}
+        """The unknowns' points."""
+        return {"y": self._line(), "x": self._line()}
 
     def solution(self) -> Variable:
         """The amplitude."""

@@ -8,6 +8,7 @@ from data.pde.random_fields import (
     gradient_deviation,
     mode_deviations,
     periodic_field,
+    shell_order,
 )
 
 CELLS = 6
@@ -93,3 +94,41 @@ def test_the_periodic_field_is_stationary_with_the_variance_of_its_spectrum():
     assert np.abs((fields**2).mean(axis=0) / exact - 1.0).max() < 5.0 * np.sqrt(2.0 / draws)
     lag = np.sum(spectrum * np.cos(2 * np.pi * k / points)) - spectrum.max()
     assert np.mean(fields[:, :, 1:] * fields[:, :, :-1]) == pytest.approx(lag, rel=0.05)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_every_mode_has_a_place_of_its_own_and_shells_follow_each_other(dimensions):
+    places = shell_order(5, dimensions)
+    assert sorted(places.ravel()) == list(range(5**dimensions))
+    shells = np.indices(places.shape).max(axis=0)
+    assert (np.diff(shells.ravel()[np.argsort(places.ravel())]) >= 0).all()
+    np.testing.assert_array_equal(shell_order(8, dimensions)[(slice(5),) * dimensions], places)
+
+
+def test_the_places_in_the_square_are_those_of_every_data_set_so_far():
+    expected = [[0, 3, 7, 13], [1, 2, 8, 14], [4, 5, 6, 15], [9, 10, 11, 12]]
+    np.testing.assert_array_equal(shell_order(4), expected)
+
+
+@pytest.mark.parametrize(
+    ("at", "points"), [("centres", (np.arange(CELLS) + 0.5) / CELLS), ("vertices", np.arange(CELLS + 1) / CELLS)]
+)
+def test_the_fast_transform_equals_the_sum_of_cosines_in_the_cube(at, points):
+    weights = np.random.default_rng(0).standard_normal((CELLS, CELLS, CELLS))
+    basis = cosines(points, CELLS)
+    expected = np.einsum("zk,yl,xm,klm->zyx", basis, basis, basis, weights)
+    np.testing.assert_allclose(cosine_series(weights, at), expected, atol=1e-13)
+
+
+def test_the_deviations_in_the_cube_are_those_of_the_covariance():
+    alpha, tau = 3.0, 7.0
+    squares = np.add.outer(np.add.outer(np.arange(4) ** 2, np.arange(4) ** 2), np.arange(4) ** 2)
+    covariance = tau ** (2.0 * alpha - 3.0) * (np.pi**2 * squares + tau**2) ** -alpha
+    covariance[0, 0, 0] = 0.0
+    np.testing.assert_allclose(mode_deviations(4, alpha, tau, dimensions=3) ** 2, covariance)
+
+
+def test_the_deviation_in_the_cube_is_that_of_the_fields():
+    random = np.random.default_rng(7)
+    variance = np.mean([(gaussian_field(random, 16, 3.0, 7.0, dimensions=3) ** 2).mean() for _ in range(200)])
+    assert np.sqrt(variance) == pytest.approx(field_deviation(3.0, 7.0, dimensions=3), rel=0.05)

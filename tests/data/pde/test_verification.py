@@ -2,14 +2,30 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from data.pde import verification
+from data.pde.absorbing_helmholtz import absorbing_order
+from data.pde.burgers import burgers_orders
 from data.pde.convection_diffusion import convection_diffusion_order
 from data.pde.darcy import darcy_order, darcy_system
+from data.pde.darcy_anisotropic import anisotropic_order
+from data.pde.darcy_cube import darcy_cube_order
 from data.pde.grid_operators import cell_centres, five_point
+from data.pde.heat import heat_fluxes, heat_orders
 from data.pde.helmholtz import helmholtz_order
+from data.pde.navier_stokes import VorticityFluxes, navier_stokes_orders
 from data.pde.poisson import poisson_order
 from data.pde.published_darcy import published_orders
+from data.pde.recirculation import recirculation_order
 from data.pde.thermal import thermal_order
-from data.pde.verification import Manufactured, observed_order
+from data.pde.time_stepping import ImplicitMidpoint, Unchanging
+from data.pde.verification import (
+    TIME_STEP,
+    Manufactured,
+    ManufacturedEvolution,
+    observed_order,
+    observed_order_in_space,
+    observed_order_in_time,
+)
 
 
 def accepted(order):
@@ -17,10 +33,32 @@ def accepted(order):
 
 
 @pytest.mark.parametrize(
-    "order", [darcy_order, poisson_order, helmholtz_order, convection_diffusion_order, thermal_order]
+    "order",
+    [
+        absorbing_order,
+        anisotropic_order,
+        convection_diffusion_order,
+        darcy_cube_order,
+        darcy_order,
+        helmholtz_order,
+        poisson_order,
+        thermal_order,
+    ],
 )
 def test_every_discretisation_converges_at_second_order(order):
     assert accepted(order())
+
+
+@pytest.mark.parametrize("orders", [burgers_orders, heat_orders, navier_stokes_orders])
+def test_every_evolution_converges_at_second_order_in_space_and_in_time(orders):
+    in_space, in_time = orders()
+    assert accepted(in_space)
+    assert accepted(in_time)
+
+
+def test_upwind_fluxes_are_of_first_order_and_central_ones_of_second():
+    assert 0.85 <= recirculation_order("upwind") <= 1.15
+    assert accepted(recirculation_order("central"))
 
 
 def test_the_published_matrix_is_second_order_without_its_shift_and_does_not_converge_with_it():
@@ -78,9 +116,52 @@ def test_a_wrong_equation_is_not_accepted():
     assert not accepted(observed_order(broken))
 
 
-def test_too_few_grids_are_refused():
+def growing_wave(cells, coefficient=1.0):
+    line = np.sin(np.pi * cell_centres(cells))
+    shape = np.outer(line, line).ravel()
+    fluxes = heat_fluxes(np.full((cells, cells), coefficient), 1.0 / (cells**2 * TIME_STEP))
+    return ManufacturedEvolution(
+        1.0 / cells, fluxes, shape, lambda time: (1.0 + 2.0 * np.pi**2 * (1.0 + time)) * shape / cells**2
+    )
+
+
+def test_an_evolution_by_a_wrong_equation_is_not_accepted():
+    assert accepted(observed_order_in_space(growing_wave))
+    assert not accepted(observed_order_in_space(lambda cells: growing_wave(cells, 1.01)))
+
+
+def test_fluxes_taken_at_the_beginning_of_a_step_are_not_accepted(monkeypatch):
+    class Lagging(ImplicitMidpoint):
+        def __call__(self, states):
+            return super().__call__(states[-1:])
+
+    def fluxes(mass_rate):
+        return VorticityFluxes(0.05, mass_rate)
+
+    assert accepted(observed_order_in_time(fluxes))
+    monkeypatch.setattr(verification, "ImplicitMidpoint", Lagging)
+    assert not accepted(observed_order_in_time(fluxes))
+
+
+@pytest.mark.parametrize("observe", [observed_order, observed_order_in_space])
+def test_too_few_grids_are_refused(observe):
     with pytest.raises(ValueError, match=r"grids = \(4, 8\): at least three"):
-        observed_order(lambda cells: None, (4, 8))
+        observe(lambda cells: None, grids=(4, 8))
+
+
+def test_too_few_numbers_of_steps_are_refused():
+    with pytest.raises(ValueError, match="at least three"):
+        observed_order_in_time(lambda mass_rate: None, steps=(4, 8))
+
+
+def test_an_evolution_without_an_error_shows_no_order():
+    resting = Unchanging(sp.eye_array(4, format="csr"))
+
+    def discretise(cells):
+        return ManufacturedEvolution(1.0 / cells, resting, np.zeros(4), lambda time: np.zeros(4))
+
+    with pytest.raises(ValueError, match="finite and not zero"):
+        observed_order_in_space(discretise)
 
 
 @pytest.mark.parametrize("exact", [1.0, np.nan])
