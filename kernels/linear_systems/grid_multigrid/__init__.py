@@ -1,7 +1,8 @@
 """Multigrid for five-point systems on rectangular grids: float32 V-cycles inside float64 Krylov methods.
 
-The modules: ``layout`` (a grid as four sub-grids), ``stencil`` (to and from CSR), ``hierarchy`` (the coarse operators),
-``cycle`` (the V-cycle), ``krylov`` (CG and BiCGStab on the red cells) and ``solver`` (what users call).
+The modules: ``layout`` (a grid as four sub-grids), ``stencil`` and ``residual`` (to and from CSR), ``network`` and
+``hierarchy`` (the coarse operators), ``transfer`` (between levels), ``cycle`` (the V-cycle), ``krylov`` (CG and
+BiCGStab on the red cells) and ``solver`` (what users call).
 """
 
 from kernels.linear_systems.grid_multigrid.solver import (

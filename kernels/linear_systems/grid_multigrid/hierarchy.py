@@ -58,15 +58,17 @@ from kernels.linear_systems.grid_multigrid.layout import (
     place,
     sub_grid_shape,
 )
+from kernels.linear_systems.grid_multigrid.network import add, add_pair, parallel, series, share, upwind
 from kernels.linear_systems.grid_multigrid.transfer import collect, deal
 
 FEWEST_CELLS = 16
 # of the flow through a coarse face: 1/2 is full upwinding, whose viscosity slows down the correction of what is carried
 # along; much less, and relaxation diverges
 UPWINDING = np.float32(0.4)
+LEAST_DIAGONAL = np.float32(0.9)  # where a flow converges, of the diagonal that the cell has without it
 ANISOTROPY = 3.0  # halve one direction alone where its conductances are larger by this factor
 
-_ZERO, _QUARTER, _HALF, _ONE = np.float32(0.0), np.float32(0.25), np.float32(0.5), np.float32(1.0)
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _LEAST_CONDUCTANCE = np.float32(1e-18)  # of what is not joined at all; finite, so that series and sums stay finite
 
 
@@ -144,8 +146,8 @@ def _assemble(w: Workspace, grid: Layout) -> None:
             flows = np.uint64(grid[EAST_FLOW] - grid[EAST_FACE])
             for k in range(np.uint64(grid[SIZE])):
                 outflow = w[east + flows + k] - w[west + flows + k] + w[north + flows + k] - w[south + flows + k]
-                # a coarse flow is not free of divergence where faces were missing: keep most of the diagonal
-                w[root + k] = max(w[root + k] + _HALF * outflow, _HALF * w[root + k])
+                # more flows in than out where faces are missing or the boundary is not in the network
+                w[root + k] = max(w[root + k] + _HALF * outflow, LEAST_DIAGONAL * w[root + k])
         for k in range(np.uint64(grid[SIZE])):
             diagonal = max(w[root + k], _LEAST_CONDUCTANCE)
             w[root + k] = w[inside + k] * np.sqrt(diagonal)
@@ -196,20 +198,20 @@ def _coarsen(w: Workspace, grid: Layout, coarse: Layout) -> None:
     sources = grid[REACTION] + begin
     # steps in memory between the sub-grids of a block: south-west 0, north-east 1, south-east 2, north-west 3
     if kind != ALONG_COLUMNS:
-        _series(w, size, south_row, across_east + 2 * plane, across_east, 1)
-        _series(w, size, north_row, across_east + plane, across_east + 3 * plane, 1)
+        series(w, size, south_row, across_east + 2 * plane, across_east, 1)
+        series(w, size, north_row, across_east + plane, across_east + 3 * plane, 1)
     if kind != ALONG_ROWS:
-        _series(w, size, west_column, across_north + 3 * plane, across_north, stride)
-        _series(w, size, east_column, across_north + plane, across_north + 2 * plane, stride)
+        series(w, size, west_column, across_north + 3 * plane, across_north, stride)
+        series(w, size, east_column, across_north + plane, across_north + 2 * plane, stride)
     if kind == BOTH:
         west_share, east_share = scratch + 10 * plane, scratch + 11 * plane
-        _share(
+        share(
             w, size, west_share, west_column, south_row - 1, north_row - 1, across_east, across_east + 3 * plane, stride
         )
-        _share(w, size, east_share, east_column, south_row, north_row, across_east, across_east + 3 * plane, stride)
-        _parallel(w, size, north, west_column, east_column, west_share, east_share, 1)
+        share(w, size, east_share, east_column, south_row, north_row, across_east, across_east + 3 * plane, stride)
+        parallel(w, size, north, west_column, east_column, west_share, east_share, 1)
         south_share, north_share = scratch + 12 * plane, scratch + 13 * plane
-        _share(
+        share(
             w,
             size,
             south_share,
@@ -220,23 +222,23 @@ def _coarsen(w: Workspace, grid: Layout, coarse: Layout) -> None:
             across_north + 2 * plane,
             1,
         )
-        _share(w, size, north_share, north_row, west_column, east_column, across_north, across_north + 2 * plane, 1)
-        _parallel(w, size, east, south_row, north_row, south_share, north_share, stride)
-        _add(w, size, reaction, sources, sources + plane, sources + 2 * plane, sources + 3 * plane)
+        share(w, size, north_share, north_row, west_column, east_column, across_north, across_north + 2 * plane, 1)
+        parallel(w, size, east, south_row, north_row, south_share, north_share, stride)
+        add(w, size, reaction, sources, sources + plane, sources + 2 * plane, sources + 3 * plane)
     elif kind == ALONG_ROWS:
         east, east_odd = south_row, north_row
         faces = grid[NORTH_FACE] + begin
-        _add_pair(w, size, north, faces, faces + 2 * plane)
-        _add_pair(w, size, north_odd, faces + 3 * plane, faces + plane)
-        _add_pair(w, size, reaction, sources, sources + 2 * plane)
-        _add_pair(w, size, reaction_odd, sources + plane, sources + 3 * plane)
+        add_pair(w, size, north, faces, faces + 2 * plane)
+        add_pair(w, size, north_odd, faces + 3 * plane, faces + plane)
+        add_pair(w, size, reaction, sources, sources + 2 * plane)
+        add_pair(w, size, reaction_odd, sources + plane, sources + 3 * plane)
     else:
         north, north_odd = west_column, east_column
         faces = grid[EAST_FACE] + begin
-        _add_pair(w, size, east, faces, faces + 3 * plane)
-        _add_pair(w, size, east_odd, faces + 2 * plane, faces + plane)
-        _add_pair(w, size, reaction, sources, sources + 3 * plane)
-        _add_pair(w, size, reaction_odd, sources + 2 * plane, sources + plane)
+        add_pair(w, size, east, faces, faces + 3 * plane)
+        add_pair(w, size, east_odd, faces + 2 * plane, faces + plane)
+        add_pair(w, size, reaction, sources, sources + 3 * plane)
+        add_pair(w, size, reaction_odd, sources + 2 * plane, sources + plane)
     deal(w, grid, coarse, reaction - begin, reaction_odd - begin, coarse[REACTION], False)
     if not grid[SYMMETRIC]:
         _coarsen_flow(w, grid, coarse, size, begin, east, east_odd, north, north_odd)
@@ -262,21 +264,21 @@ def _coarsen_flow(
     flow_x = grid[SCRATCH] + begin + 8 * plane
     flow_x_odd, flow_y, flow_y_odd = flow_x + plane, flow_x + 2 * plane, flow_x + 3 * plane
     if kind == BOTH:
-        _add_pair(w, size, flow_x, x + 2 * plane, x + plane)
-        _add_pair(w, size, flow_y, y + 3 * plane, y + plane)
+        add_pair(w, size, flow_x, x + 2 * plane, x + plane)
+        add_pair(w, size, flow_y, y + 3 * plane, y + plane)
     elif kind == ALONG_ROWS:
         flow_x, flow_x_odd = x + 2 * plane, x + plane
-        _add_pair(w, size, flow_y, y, y + 2 * plane)
-        _add_pair(w, size, flow_y_odd, y + 3 * plane, y + plane)
+        add_pair(w, size, flow_y, y, y + 2 * plane)
+        add_pair(w, size, flow_y_odd, y + 3 * plane, y + plane)
     else:
         flow_y, flow_y_odd = y + 3 * plane, y + plane
-        _add_pair(w, size, flow_x, x, x + 3 * plane)
-        _add_pair(w, size, flow_x_odd, x + 2 * plane, x + plane)
-    _upwind(w, size, east, flow_x)
-    _upwind(w, size, north, flow_y)
+        add_pair(w, size, flow_x, x, x + 3 * plane)
+        add_pair(w, size, flow_x_odd, x + 2 * plane, x + plane)
+    upwind(w, size, east, flow_x, UPWINDING)
+    upwind(w, size, north, flow_y, UPWINDING)
     if kind != BOTH:
-        _upwind(w, size, east_odd, flow_x_odd)
-        _upwind(w, size, north_odd, flow_y_odd)
+        upwind(w, size, east_odd, flow_x_odd, UPWINDING)
+        upwind(w, size, north_odd, flow_y_odd, UPWINDING)
     deal(w, grid, coarse, flow_x - begin, flow_x_odd - begin, coarse[EAST_FLOW], True)
     deal(w, grid, coarse, flow_y - begin, flow_y_odd - begin, coarse[NORTH_FLOW], True)
 
@@ -311,64 +313,6 @@ def _resistances(w: Workspace, grid: Layout) -> None:
                     w[last + step] = w[last]
                     w[last] = _ZERO
                 w[last + stride] = w[first + j - stride] = _ZERO
-
-
-@kernel
-def _series(w: Workspace, size: int, out: int, between: int, inside: int, step: int) -> None:
-    """The conductance between the centres of coarse cells: the face between them and half of the one inside each."""
-    o, b, first, second = np.uint64(out), np.uint64(between), np.uint64(inside), np.uint64(inside + step)
-    for k in range(np.uint64(size)):
-        w[o + k] = _ONE / (w[b + k] + _HALF * (w[first + k] + w[second + k]))
-
-
-@kernel
-def _share(
-    w: Workspace, size: int, out: int, line: int, near: int, far: int, inside_near: int, inside_far: int, step: int
-) -> None:
-    """The part of a line's conductance that belongs to the next coarse cell across it.
-
-    The line runs from the far half of a block to the near half of the next one, ``step`` further; in both its value is
-    interpolated across, with the weight (half the resistance inside the block) * (conductance between the centres).
-    """
-    o, c = np.uint64(out), np.uint64(line)
-    path_far, path_near = np.uint64(far), np.uint64(near + step)
-    in_far, in_near = np.uint64(inside_far), np.uint64(inside_near + step)
-    for k in range(np.uint64(size)):
-        w[o + k] = w[c + k] * _QUARTER * (w[in_far + k] * w[path_far + k] + w[in_near + k] * w[path_near + k])
-
-
-@kernel
-def _parallel(
-    w: Workspace, size: int, out: int, first: int, second: int, given_back: int, given_on: int, step: int
-) -> None:
-    """Add up the two lines of a coarse cell, less what they give to its neighbours, and what these give to it."""
-    o, a, b = np.uint64(out), np.uint64(first), np.uint64(second)
-    back, on = np.uint64(given_back), np.uint64(given_on)
-    from_next, from_previous = np.uint64(given_back + step), np.uint64(given_on - step)
-    for k in range(np.uint64(size)):
-        own = (w[a + k] - w[back + k]) + (w[b + k] - w[on + k])
-        w[o + k] = own + (w[from_next + k] + w[from_previous + k])
-
-
-@kernel
-def _add(w: Workspace, size: int, out: int, a: int, b: int, c: int, d: int) -> None:
-    o, first, second, third, fourth = np.uint64(out), np.uint64(a), np.uint64(b), np.uint64(c), np.uint64(d)
-    for k in range(np.uint64(size)):
-        w[o + k] = (w[first + k] + w[second + k]) + (w[third + k] + w[fourth + k])
-
-
-@kernel
-def _add_pair(w: Workspace, size: int, out: int, a: int, b: int) -> None:
-    o, first, second = np.uint64(out), np.uint64(a), np.uint64(b)
-    for k in range(np.uint64(size)):
-        w[o + k] = w[first + k] + w[second + k]
-
-
-@kernel
-def _upwind(w: Workspace, size: int, conductance: int, flow: int) -> None:
-    c, f = np.uint64(conductance), np.uint64(flow)
-    for k in range(np.uint64(size)):
-        w[c + k] = max(w[c + k], UPWINDING * abs(w[f + k]))
 
 
 @kernel

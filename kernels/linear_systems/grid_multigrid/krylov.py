@@ -38,6 +38,9 @@ from kernels.linear_systems.types import Vector
 # How a run ended.
 CONVERGED, ITERATION_LIMIT, BREAKDOWN, NOT_FINITE = 0, 1, 2, 3
 
+# a run is given up where even this many times its rate of convergence would not suffice; not before some iterations
+PATIENCE, FEWEST_ITERATIONS = 3.0, 12
+
 # inner products below this share of the product of the norms are rounding: dividing by them is a breakdown
 _VANISHING = float(np.finfo(np.float64).eps) ** 2
 
@@ -79,7 +82,7 @@ def conjugate_gradients(
     norm = _start(w, grid, single, layout[0])
     iterations, cycles, previous, status = begin, 0, np.inf, CONVERGED
     while norm > target:
-        if iterations + 1 >= history.size:
+        if is_out_of_reach(history, iterations, target):
             status = ITERATION_LIMIT
             break
         # steps 6 to 8: the next direction, conjugate to those before
@@ -127,7 +130,7 @@ def bicgstab(
     inner = _inner(w, grid, SHADOW, RESIDUAL)
     iterations, cycles, status = begin, 0, CONVERGED
     while norm > target:
-        if iterations + 1 >= history.size:
+        if is_out_of_reach(history, iterations, target):
             status = ITERATION_LIMIT
             break
         # steps 4 and 5: the bi-conjugate gradient half
@@ -166,6 +169,31 @@ def bicgstab(
         inner = new_inner
     back_substitute(w, grid)
     return iterations, cycles, status if np.isfinite(norm) else NOT_FINITE
+
+
+@kernel
+def is_out_of_reach(history: Vector, iterations: int, target: float) -> bool:
+    """Whether the limit is reached, or will be at several times the rate of convergence up to now.
+
+    The rate is that from the first half of the run, its geometric mean, to the lowest residual of the second half:
+    the norms oscillate, and where coefficients jump they first increase.
+
+    Parameters
+    ----------
+    history : ndarray, shape (most iterations + 1,), float64
+        The residual norms up to now, above the target.
+    iterations : int
+        How many have been done.
+    target : float
+    """
+    left = history.size - 1 - iterations
+    if iterations < FEWEST_ITERATIONS or left == 0:
+        return left == 0
+    half = iterations // 2
+    begun = np.log(history[: half + 1]).mean()
+    lowest = np.log(history[half + 1 : iterations + 1].min())
+    span = iterations - 0.5 * half
+    return bool((lowest - np.log(target)) * span > PATIENCE * (begun - lowest) * left)
 
 
 @kernel

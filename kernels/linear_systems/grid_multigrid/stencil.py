@@ -1,4 +1,4 @@
-"""Between CSR matrices and the planes of the finest grid: detection, splitting, scaling and the true residual."""
+"""Between CSR matrices and the planes of the finest grid: detection, splitting, the network and scaling."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ from kernels.linear_systems.types import Matrix, Vector
 
 Indices = NDArray[np.int32]
 
-_ROUNDING = 1e-12  # a row sum below this share of the diagonal is rounding
+_ROUNDING = 1e-12  # a column sum below this share of the diagonal is rounding
 
 
 def find_grid(matrix: Matrix) -> tuple[int, int]:
@@ -231,20 +231,23 @@ def make_network(w: Workspace, grid: Layout, single: Workspace, level: Layout, u
                     # upwinding: what is preconditioned by must be an M-matrix
                     single[conductance + k] = max(-0.5 * factor * (w[there + k] + w[back + k]), 0.5 * abs(passing))
         centre, reaction = np.uint64(grid[CENTRE] + own), np.uint64(level[REACTION] + own)
-        west = np.uint64(grid[COEFFICIENTS] + 4 * own)
-        east, south, north = west + np.uint64(plane), west + np.uint64(2 * plane), west + np.uint64(3 * plane)
+        west = np.uint64(reverse_coefficient(grid, sub_grid, WEST))
+        east = np.uint64(reverse_coefficient(grid, sub_grid, EAST))
+        south = np.uint64(reverse_coefficient(grid, sub_grid, SOUTH))
+        north = np.uint64(reverse_coefficient(grid, sub_grid, NORTH))
         for k in range(np.uint64(grid[SIZE])):
-            row_sum = w[centre + k] + ((w[west + k] + w[east + k]) + (w[south + k] + w[north + k]))
-            trace += 0.0 * row_sum
+            # of the column, not the row: what a cell gives to none of its neighbours, whatever flows through it
+            column_sum = w[centre + k] + ((w[west + k] + w[east + k]) + (w[south + k] + w[north + k]))
+            trace += 0.0 * column_sum
             # what is negative has no place in a network
-            single[reaction + k] = factor * row_sum if row_sum > _ROUNDING * abs(w[centre + k]) else 0.0
+            single[reaction + k] = factor * column_sum if column_sum > _ROUNDING * abs(w[centre + k]) else 0.0
     _ground_boundary(single, level)
     return bool(trace == 0.0)
 
 
 @kernel
 def _ground_boundary(single: Workspace, level: Layout) -> None:
-    """Take the row sums of cells at the boundary for the conductances of their boundary faces."""
+    """Take the column sums of cells at the boundary for the conductances of their boundary faces."""
     rows, columns = level[ROWS], level[COLUMNS]
     for i in range(rows):
         for j in range(0, columns, 1 if i in (0, rows - 1) else max(columns - 1, 1)):
@@ -253,7 +256,7 @@ def _ground_boundary(single: Workspace, level: Layout) -> None:
 
 @kernel
 def _ground_cell(single: Workspace, level: Layout, i: int, j: int) -> None:
-    """Share the row sum among a cell's boundary faces; at a corner in proportion to the faces opposite."""
+    """Share the column sum among a cell's boundary faces; at a corner in proportion to the faces opposite."""
     sub_grid = _sub_grid(i, j)
     place = (i // 2) * level[STRIDE] + j // 2
     reaction = level[REACTION] + sub_grid * level[PLANE] + place
@@ -343,70 +346,3 @@ def unload(w: Workspace, grid: Layout, family: int, factor: float, vector: Vecto
             first = np.uint64((2 * i + ROW_PARITY[sub_grid]) * grid[COLUMNS] + COLUMN_PARITY[sub_grid])
             for j in range(np.uint64(columns)):
                 vector[first + np.uint64(2) * j] += factor * w[source + j] * w[scale + j]
-
-
-@kernel
-def true_residual(
-    data: Vector, rows: int, columns: int, solution: Vector, rhs: Vector, factor: float, residual: Vector
-) -> float:
-    """Write ``rhs - matrix @ solution`` and return its norm times ``factor``."""
-    squares = 0.0
-    begin = 0
-    for i in range(rows):
-        south, north = int(i > 0), int(i + 1 < rows)
-        step = 3 + south + north
-        point, diagonal = i * columns, begin + south
-        across = (columns * south, columns * north)
-        squares += _residual_points(
-            data, 1, columns - 1, diagonal, step, point, 1, 1, across, solution, rhs, factor, residual
-        )
-        for j in range(0, columns, max(columns - 1, 1)):
-            west, east = int(j > 0), int(j + 1 < columns)
-            squares += _residual_points(
-                data, j, j + 1, diagonal, step, point, west, east, across, solution, rhs, factor, residual
-            )
-        begin += columns * step - 2
-    return float(np.sqrt(squares))
-
-
-@kernel
-def _residual_points(
-    data: Vector,
-    begin: int,
-    end: int,
-    diagonal: int,
-    step: int,
-    point: int,
-    west: int,
-    east: int,
-    across: tuple[int, int],
-    solution: Vector,
-    rhs: Vector,
-    factor: float,
-    residual: Vector,
-) -> float:
-    """The residual of points of a row that have the same neighbours, and its scaled sum of squares.
-
-    A missing neighbour is replaced by the point itself, with weight 0.
-    """
-    d, s, first = np.uint64(diagonal), np.uint64(step), np.uint64(point)
-    to_west, to_east = np.uint64(west), np.uint64(east)
-    south, north = np.uint64(across[0]), np.uint64(across[1])
-    has_west, has_east, has_south, has_north = (
-        float(west),
-        float(east),
-        float(min(across[0], 1)),
-        float(min(across[1], 1)),
-    )
-    to_south, to_north = np.uint64((west + 1) * min(across[0], 1)), np.uint64((east + 1) * min(across[1], 1))
-    squares = 0.0
-    for j in range(np.uint64(max(begin, 0)), np.uint64(max(end, 0))):
-        k, p = d + s * j, first + j
-        along = data[k] * solution[p] + has_west * data[k - to_west] * solution[p - to_west]
-        along += has_east * data[k + to_east] * solution[p + to_east]
-        beside = has_south * data[k - to_south] * solution[p - south]
-        beside += has_north * data[k + to_north] * solution[p + north]
-        difference = rhs[p] - (along + beside)
-        residual[p] = difference
-        squares += (factor * difference) * (factor * difference)
-    return squares
