@@ -133,9 +133,9 @@ class Study:
     headline: tuple[str, ...]
 
 
-def work_metric(name: str, long_name: str) -> Metric:
+def work_metric(name: str, long_name: str, units: str = "1") -> Metric:
     """The metric that reads one of the counts a method returns."""
-    return Metric(name, _WorkCount(name), long_name)
+    return Metric(name, _WorkCount(name), long_name, units)
 
 
 @dataclass(frozen=True)
