@@ -8,7 +8,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.claims import Claim, Judgement
-from tasks.datasets import DataSet, generate_shard
+from tasks.datasets import DataSet, complete_data_set, generate_shard
 from tasks.execution import ShardReport, run_shards
 from tasks.progress import show_progress
 from tasks.results import ResultSet, results_url, run_shard, timings_url
@@ -19,6 +19,7 @@ from tasks.store import (
     complete_store,
     damaged_shards,
     discard_shards,
+    open_store,
     prepare_store,
 )
 from tasks.tracking import LoggedRun, Record, log_record, open_tracking
@@ -30,7 +31,7 @@ def ensure_data_set(data_set: DataSet, url: str, address: str, *, repair: bool =
     pending = _pending(url, data_set.layout(), data_set.describe, repair=repair)
     key = f"data-set-{data_set.digest}"
     reports = _run(address, generate_shard, (data_set, url), data_set.layout(), pending, data_set.problem.name, key)
-    complete_store(url)
+    complete_data_set(url)
     return {
         "problem": data_set.problem.name,
         "url": url,
@@ -38,7 +39,7 @@ def ensure_data_set(data_set: DataSet, url: str, address: str, *, repair: bool =
         "instances": data_set.count,
         "shards": data_set.layout().shard_count,
         "shards_reused": data_set.layout().shard_count - len(pending),
-        "unsolved": sum(report["unsolved"] for report in reports),
+        "unsolved": int(open_store(url, "r").attrs.get("unsolved", 0)),
         "cpu_seconds": sum(report["cpu_seconds"] for report in reports),
     }
 

@@ -2,7 +2,8 @@
 
 A shard is a block of consecutive instances and consists of whole chunks, so that no two writers ever share a chunk.
 Each shard leaves a digest of what was written, which tells a missing or damaged shard from a zero; a store is complete
-when its attribute ``state`` says so, the last of all writes.
+when its attribute ``state`` says so, the last of all writes. Beside the digest lie the moments of the variables, which
+become the statistics in the attributes of the completed store.
 """
 
 import hashlib
@@ -10,32 +11,27 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
 
-from data.problem import Variable
 from data.validation import InputError
+from tasks.layout import CHUNK_BYTES as CHUNK_BYTES
+from tasks.layout import Description as Description
+from tasks.layout import Layout as Layout
+from tasks.layout import assert_aligned as assert_aligned
+from tasks.statistics import MOMENTS, moments, store_statistics
 
-FORMAT_VERSION = 1
-CHUNK_BYTES = 4 * 2**20
+FORMAT_VERSION = 2
 DIGEST_BYTES = 16
 DIGESTS = "shard_digest"
+SHARD_MOMENTS = "shard_moments"
 
 Arrays = Mapping[str, NDArray[Any]]
-Coordinates = Mapping[str, tuple[tuple[str, ...], NDArray[Any]]]
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a store says of itself: coordinates (name -> dimensions and values) and attributes."""
-
-    coordinates: Coordinates
-    attributes: Mapping[str, Any]
 
 
 class StoreError(InputError):
@@ -44,43 +40,6 @@ class StoreError(InputError):
 
 class DamagedShardError(StoreError):
     """A shard whose arrays are missing, unreadable or not what was written."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a store holds: variables along a leading ``instance`` dimension, cut into shards.
-
-    ``digest`` identifies everything that the arrays depend on.
-    """
-
-    digest: str
-    count: int
-    shard_size: int
-    variables: Mapping[str, Variable]
-
-    @property
-    def shard_count(self) -> int:
-        """The number of shards, the last of which may be shorter."""
-        return -(-self.count // self.shard_size)
-
-    @property
-    def shards(self) -> range:
-        """All shard numbers."""
-        return range(self.shard_count)
-
-    @property
-    def nbytes(self) -> int:
-        """The uncompressed size of the variables in bytes."""
-        return self.count * sum(_item_bytes(variable) for variable in self.variables.values())
-
-    def rows(self, shard: int) -> slice:
-        """The instances of a shard."""
-        return slice(shard * self.shard_size, min((shard + 1) * self.shard_size, self.count))
-
-    def chunk_length(self, variable: Variable) -> int:
-        """Instances per chunk: the largest divisor of the shard size that keeps a chunk below CHUNK_BYTES."""
-        limit = max(1, CHUNK_BYTES // max(1, _item_bytes(variable)))
-        return max(d for d in range(1, min(self.shard_size, limit) + 1) if self.shard_size % d == 0)
 
 
 def canonical_digest(description: Any) -> str:
@@ -210,15 +169,12 @@ def write_shard(url: str, layout: Layout, shard: int, arrays: Arrays) -> None:
         if values.shape != expected or values.dtype != np.dtype(variable.dtype):
             raise ValueError(f"{name}: {values.dtype}{values.shape} given, {variable.dtype}{expected} expected")
         target = _array(group, name)
-        assert_aligned(rows, target.chunks[0], layout.count)
+        assert_aligned(rows, (target.shards or target.chunks)[0], layout.count)
         target[rows] = values
-    _array(group, DIGESTS)[shard] = _digest(arrays)
-
-
-def assert_aligned(rows: slice, chunk: int, count: int) -> None:
-    """Refuse a block of rows that shares a chunk with another: two writers of one chunk corrupt it silently."""
-    if rows.start % chunk or (rows.stop % chunk and rows.stop != count):
-        raise ValueError(f"rows {rows.start}:{rows.stop} do not consist of whole chunks of {chunk} rows")
+    # A digest covers the moments too, so that a damaged one is found like any other damage.
+    if measured := _moments(layout, arrays):
+        _array(group, SHARD_MOMENTS)[shard] = measured[SHARD_MOMENTS]
+    _array(group, DIGESTS)[shard] = _digest({**arrays, **measured})
 
 
 def read_shard(url: str, layout: Layout, shard: int) -> dict[str, NDArray[Any]]:
@@ -229,16 +185,44 @@ def read_shard(url: str, layout: Layout, shard: int) -> dict[str, NDArray[Any]]:
     DamagedShardError
         If a chunk is missing, cannot be decoded or holds other values than were written.
     """
-    group = open_store(url, "r")
-    arrays = {}
-    for name in layout.variables:
-        try:
-            arrays[name] = np.asarray(_array(group, name)[layout.rows(shard)])
-        except Exception as error:
-            raise DamagedShardError(_damage(url, layout, shard, f"{name} cannot be decoded ({error})")) from error
-    if not np.array_equal(_array(group, DIGESTS)[shard], _digest(arrays)):
+    arrays = decode_shard(url, layout, shard)
+    if not is_intact(url, layout, shard, arrays):
         raise DamagedShardError(_damage(url, layout, shard, "its arrays are missing or differ from what was written"))
     return arrays
+
+
+def decode_shard(url: str, layout: Layout, shard: int) -> dict[str, NDArray[Any]]:
+    """The arrays of one shard as they are, whether or not they are what was written.
+
+    Raises
+    ------
+    DamagedShardError
+        If an array cannot be decoded.
+    """
+    group = open_store(url, "r")
+    return {name: _decoded(url, group, layout, shard, name, layout.rows(shard)) for name in layout.variables}
+
+
+def is_intact(url: str, layout: Layout, shard: int, arrays: Arrays) -> bool:
+    """Whether the arrays of a shard, and the moments stored for them, are those whose digest the writer left.
+
+    Raises
+    ------
+    DamagedShardError
+        If the digest or the moments cannot be decoded.
+    """
+    group = open_store(url, "r")
+    names = (SHARD_MOMENTS,) if layout.measured else ()
+    measured = {name: _decoded(url, group, layout, shard, name, shard) for name in names}
+    digest = _decoded(url, group, layout, shard, DIGESTS, shard)
+    return bool(np.array_equal(digest, _digest({**arrays, **measured})))
+
+
+def _decoded(url: str, group: zarr.Group, layout: Layout, shard: int, name: str, rows: slice | int) -> NDArray[Any]:
+    try:
+        return np.asarray(_array(group, name)[rows])
+    except Exception as error:
+        raise DamagedShardError(_damage(url, layout, shard, f"{name} cannot be decoded ({error})")) from error
 
 
 def damaged_shards(url: str, layout: Layout) -> dict[int, str]:
@@ -261,38 +245,68 @@ def discard_shards(url: str, shards: list[int]) -> None:
         _array(group, DIGESTS)[shard] = np.zeros(DIGEST_BYTES, np.uint8)
 
 
-def complete_store(url: str) -> None:
-    """Consolidate the metadata and set the completion mark, the last write of all.
+def complete_store(url: str, certify: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {}) -> None:
+    """Write the statistics, consolidate the metadata and set the completion mark, the last write of all.
+
+    Parameters
+    ----------
+    url : str
+    certify : callable, optional
+        Further attributes, from the arrays of the store now that they are whole.
 
     Raises
     ------
     StoreError
-        If a shard is missing.
+        If a shard or its moments are missing.
     """
     group = open_store(url)
     if missing := pending_shards(group):
         raise StoreError(f"{url}: shards {missing} are missing; run the same command again to compute them")
     if group.attrs["state"] != "complete":
+        if SHARD_MOMENTS in group:
+            for name, measured in store_statistics(*_all_moments(url, group)).items():
+                group[name].attrs.update(measured)
+        group.attrs.update(certify(dict(group.arrays())))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
             group = zarr.consolidate_metadata(group.store)
         group.attrs["state"] = "complete"
 
 
+def _all_moments(url: str, group: zarr.Group) -> tuple[list[str], NDArray[np.float64]]:
+    """The names of the measured variables and the moments of all shards."""
+    array = _array(group, SHARD_MOMENTS)
+    try:
+        parts = np.asarray(array[:])
+    except Exception as error:
+        raise StoreError(f"{url}: {SHARD_MOMENTS} cannot be decoded ({error}); run again with --repair") from error
+    if np.isnan(parts).any():
+        raise StoreError(f"{url}: {SHARD_MOMENTS} of some shards are missing; run again with --repair")
+    return list(array.attrs["variables"]), parts
+
+
 def _create_store(url: str, layout: Layout, description: Description) -> None:
     marks = {"digest": layout.digest, "state": "creating"}
     group = zarr.create_group(url, zarr_format=3, overwrite=True, attributes=marks)
     for name, (dims, values) in description.coordinates.items():
-        group.create_array(name, data=np.asarray(values), dimension_names=dims)
+        attributes = dict(description.variable_attributes.get(name, {}))
+        group.create_array(name, data=np.asarray(values), dimension_names=dims, attributes=attributes)
     for name, variable in layout.variables.items():
+        item = tuple(max(1, extent) for extent in variable.shape)
         group.create_array(
             name,
             shape=(layout.count, *variable.shape),
-            chunks=(layout.chunk_length(variable), *(max(1, extent) for extent in variable.shape)),
+            chunks=(layout.chunk_length(variable), *item),
+            shards=(layout.shard_size, *item) if layout.shares_file(variable) else None,
             dtype=variable.dtype,
+            compressors=ZstdCodec(level=layout.level),
             fill_value=_fill_value(np.dtype(variable.dtype)),
             dimension_names=("instance", *variable.dims),
-            attributes={"long_name": variable.long_name, "units": variable.units},
+            attributes={
+                "long_name": variable.long_name,
+                "units": variable.units,
+                **description.variable_attributes.get(name, {}),
+            },
         )
     group.create_array(
         DIGESTS,
@@ -303,6 +317,20 @@ def _create_store(url: str, layout: Layout, description: Description) -> None:
         dimension_names=("shard", "digest_byte"),
         attributes={"long_name": "BLAKE2b digest of the arrays of each shard; zero where not written"},
     )
+    if layout.measured:
+        group.create_array(
+            SHARD_MOMENTS,
+            shape=(layout.shard_count, len(layout.measured), len(MOMENTS)),
+            chunks=(1, len(layout.measured), len(MOMENTS)),
+            dtype="float64",
+            fill_value=float("nan"),
+            dimension_names=("shard", "measured_variable", "moment"),
+            attributes={
+                "long_name": "moments of each shard, from which the statistics of the variables are made",
+                "variables": list(layout.measured),
+                "moments": list(MOMENTS),
+            },
+        )
     group.attrs.update(
         {
             **description.attributes,
@@ -323,8 +351,10 @@ def _fill_value(dtype: np.dtype[Any]) -> float | int:
     return float("nan") if dtype.kind == "f" else (-1 if dtype.kind == "i" else 0)
 
 
-def _item_bytes(variable: Variable) -> int:
-    return int(np.dtype(variable.dtype).itemsize * np.prod(variable.shape, dtype=np.int64))
+def _moments(layout: Layout, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    if not layout.measured:
+        return {}
+    return {SHARD_MOMENTS: np.stack([moments(arrays[name]) for name in layout.measured])}
 
 
 def _digest(arrays: Arrays) -> NDArray[np.uint8]:

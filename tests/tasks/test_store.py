@@ -344,6 +344,54 @@ def test_arrays_that_do_not_fit_the_layout_are_refused(url, change):
     assert prepare_store(url, LAYOUT, describe) == [0, 1, 2]
 
 
+SHARED = Layout("89ab", 7, 4, LAYOUT.variables, chunk=2)
+
+
+def test_chunks_that_share_a_file_have_one_writer(url):
+    prepare_store(url, SHARED, describe)
+    for shard in SHARED.shards:
+        write_shard(url, SHARED, shard, arrays(shard, SHARED))
+    complete_store(url)
+    stored = open_store(url, "r")["temperature"]
+    assert (stored.chunks, stored.shards) == ((2, 4), (4, 4))
+    files = [path for path in (Path(url) / "temperature" / "c").rglob("*") if path.is_file()]
+    assert len(files) == SHARED.shard_count
+    np.testing.assert_array_equal(read_shard(url, SHARED, 1)["temperature"], arrays(1, SHARED)["temperature"])
+
+    halves = Layout(SHARED.digest, SHARED.count, 2, SHARED.variables, chunk=2)
+    with pytest.raises(ValueError, match="whole chunks of 4 rows"):
+        write_shard(url, halves, 1, arrays(1, halves))
+
+
+MEASURED = Layout("cdef", 7, 3, LAYOUT.variables, measured=("temperature",))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncate])
+def test_a_store_without_the_moments_of_a_shard_is_not_completed_but_repaired(url, damage):
+    prepare_store(url, MEASURED, describe)
+    for shard in MEASURED.shards:
+        write_shard(url, MEASURED, shard, arrays(shard))
+    damage(Path(url) / "shard_moments" / "c" / "1" / "0" / "0")
+    with pytest.raises(StoreError, match=r"shard_moments .*--repair"):
+        complete_store(url)
+    assert list(damaged_shards(url, MEASURED)) == [1]
+    discard_shards(url, [1])
+    write_shard(url, MEASURED, 1, arrays(1))
+    complete_store(url)
+    temperatures = np.concatenate([arrays(shard)["temperature"] for shard in MEASURED.shards])
+    stated = xarray.open_zarr(url)["temperature"].attrs
+    assert stated["mean"] == pytest.approx(temperatures.mean(), rel=1e-14)
+    assert stated["standard_deviation"] == pytest.approx(temperatures.std(), rel=1e-14)
+
+
+def test_what_is_known_only_of_the_whole_is_written_at_completion(url):
+    prepare_store(url, LAYOUT, describe)
+    for shard in LAYOUT.shards:
+        write_shard(url, LAYOUT, shard, arrays(shard))
+    complete_store(url, lambda stored: {"warmest": float(stored["temperature"][:].max())})
+    assert xarray.open_zarr(url).attrs["warmest"] == 9.0
+
+
 def test_the_digest_of_a_description_does_not_depend_on_the_order_of_its_keys():
     assert canonical_digest({"a": 1, "b": [1.5, "x"]}) == canonical_digest({"b": [1.5, "x"], "a": 1})
     assert canonical_digest({"a": 1}) != canonical_digest({"a": 2})
