@@ -94,9 +94,12 @@ def main() -> None:
     assay show skr                      a paper, its problems, contenders and claims
     assay run skr --size small          run it: data, contenders, verdicts, MLflow
     assay generate darcy-lognormal --count 1000 --set grid=64
+    assay check URL                     a data set, verified as its reader would
+    assay solve systems.npz             your own sequence of linear systems
     assay up                            servers, schedules and forms in a browser
 
-    Exit status: 0 it ran; 1 a claim does not hold (with --strict) or numbers differ (reproduce); 2 bad input, in one
+    Exit status: 0 it ran; 1 a claim does not hold (--strict), numbers differ
+    (reproduce) or a data set is not as it says (check); 2 bad input, in one
     line; 130 interrupted: the same command resumes.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
 
@@ -218,47 +221,56 @@ def run(
 
 @main.command()
 @click.argument("problem")
-@click.option("--count", type=int, default=100, show_default=True, help="Number of instances.")
+@click.option("--count", type=int, default=100, show_default=True, help="Number of instances to train on.")
+@click.option("--valid", type=int, default=0, show_default=True, help="Further instances for validation.")
+@click.option("--test", type=int, default=0, show_default=True, help="Further instances for testing.")
 @set_option
-@click.option("--solver", default="direct", show_default=True, help="What solves the systems.")
+@click.option("--solver", default="auto", show_default=True, help="What solves the systems.")
 @click.option("--preconditioner", default="jacobi", show_default=True, help="Of the Krylov solvers.")
 @click.option("--tolerance", type=float, default=1e-8, show_default=True, help="On the true relative residual.")
+@click.option("--sampling", default="monte-carlo", show_default=True, help="monte-carlo, sobol or lattice.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random draws.")
 @click.option("--shard-size", type=int, default=50, show_default=True, help="Instances per unit of work and storage.")
+@click.option("--dtype", default="float64", show_default=True, help="Type of the stored fields: float64 or float32.")
+@click.option("--solution-bits", type=int, metavar="N", help="Round solutions to N mantissa bits [all].")
+@click.option("--parameter-bits", type=int, metavar="N", help="Round parameters to N mantissa bits [all].")
+@click.option("--level", type=int, default=0, help="Of the zstd compression, -7 to 22 [its default].")
+@click.option("--chunk", type=int, metavar="N", help="Instances read at once [as many as fit in 4 MiB].")
 @click.option("--out", default="", metavar="URL", help="The data set itself [below the store, named by its digest].")
 @click.option(
-    "--plan", "plan_only", is_flag=True, help="Say what would be computed and what is there; compute nothing."
+    "--plan", "plan_only", is_flag=True, help="Say what would be computed, how large and how long; write nothing."
 )
 @click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
 @run_options
 def generate(
-    problem: str, count: int, assignments: tuple[str, ...], solver: str, preconditioner: str, tolerance: float,
-    seed: int, shard_size: int, out: str, plan_only: bool, repair: bool,
-    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+    problem: str, assignments: tuple[str, ...], plan_only: bool, repair: bool,
+    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool, **request: Any,
 ) -> None:  # fmt: skip
     """Generate a data set: instances of a problem with their solutions, in Zarr.
 
-    The settings are the problem's parameters; `assay list --problems` shows them.
+    The settings are the problem's parameters; `assay list --problems` shows them. Instances for validation and testing
+    share no random numbers with those to train on; with --out the data sets lie below it, named train, valid and test.
     """
     quiet(verbose)
     from flows import output
-    from flows.data_set_plan import plan_data_set
+    from flows.data_set_plan import plan_data_sets
+    from flows.estimate import FEWEST_TO_SAMPLE, estimates
     from flows.plan import store_root
     from flows.session import computing
 
     root = store_root(store)
-    plan = plan_data_set(
-        problem=problem, count=count, settings=_settings(assignments), solver=solver, preconditioner=preconditioner,
-        tolerance=tolerance, seed=seed, shard_size=shard_size, root=root, out=out,
-    )  # fmt: skip
+    plans = plan_data_sets(problem=problem, settings=_settings(assignments), root=root, **request)
     if plan_only:
-        _print([plan.store().as_dict()], as_json, output.print_plan)
+        _print(estimates(plans, workers), as_json, output.print_plan)
         return
-    plan.require_usable_place()
+    for plan in plans:
+        plan.require_usable_place()
     with computing(root, scheduler, workers) as address:
+        if not as_json:
+            output.print_plan(estimates(plans, workers, FEWEST_TO_SAMPLE))
         from flows.generate import generate_data_set
 
-        report = generate_data_set(**plan.request, store=root, scheduler=address(), workers=workers, repair=repair)
+        report = generate_data_set(**plans[0].request, store=root, scheduler=address(), workers=workers, repair=repair)
     _print(report, as_json, output.print_report)
 
 
@@ -333,6 +345,25 @@ def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, s
 
 
 @main.command()
+@click.argument("url")
+@click.option("--sample", type=int, default=16, show_default=True, help="Instances whose residuals are computed again.")
+@json_option
+def check(url: str, sample: int, as_json: bool) -> None:
+    """Verify a data set as its consumer would (exit status 1 if a check fails, 2 if URL is no finished data set).
+
+    All arrays are read: digests, shapes, NaN, duplicates, statistics. Of a sample, the parameters are generated again
+    and the residuals computed from the stored solutions.
+    """
+    quiet(False)
+    from flows import check as checking
+
+    report = checking.check(url, sample)
+    _print(report, as_json, checking.print_checks)
+    if not report["passed"]:
+        sys.exit(1)
+
+
+@main.command()
 @click.option(
     "--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the Prefect UI."
 )
@@ -348,3 +379,46 @@ def up(prefect_port: int, mlflow_port: int, store: str) -> None:
     from flows.services import serve
 
     serve(store_root(store), prefect_port, mlflow_port)
+
+
+@main.command()
+@click.argument("systems")
+@click.option("--solver", default="", help="What solves the systems [one that takes any matrix].")
+@click.option("--preconditioner", default="", help="Of the Krylov solvers [an incomplete LU factorisation].")
+@click.option("--tolerance", type=float, default=1e-8, show_default=True, help="On the true relative residual.")
+@click.option("--shard-size", type=int, default=50, show_default=True, help="Systems per unit of work and storage.")
+@click.option("--out", default="", metavar="URL", help="The solutions [below the store, named by their digest].")
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Say what would be computed and what is there; compute nothing."
+)
+@click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
+@run_options
+def solve(
+    systems: str, solver: str, preconditioner: str, tolerance: float, shard_size: int, out: str, plan_only: bool,
+    repair: bool, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Solve your own sequence of sparse systems of one pattern; bad ones are named and the rest goes on.
+
+    SYSTEMS is an .npz file or a Zarr group (stacked CSR arrays data, indices, indptr, rhs), a folder of Matrix Market
+    files (NAME.mtx with NAME_rhs.mtx), or a function that yields pairs (A, b): module:function or file.py:function.
+    """
+    quiet(verbose)
+    from flows import output
+    from flows.plan import store_root
+    from flows.session import computing
+    from flows.solve_plan import plan_solutions
+
+    root = store_root(store)
+    plan = plan_solutions(
+        systems=systems, solver=solver, preconditioner=preconditioner, tolerance=tolerance, shard_size=shard_size,
+        root=root, out=out,
+    )  # fmt: skip
+    if plan_only:
+        _print([plan.store().as_dict()], as_json, output.print_plan)
+        return
+    plan.require_usable_place()
+    with computing(root, scheduler, workers) as address:
+        from flows.solve import solve_systems
+
+        report = solve_systems(**plan.request, store=root, scheduler=address(), workers=workers, repair=repair)
+    _print(report, as_json, output.print_report)

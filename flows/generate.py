@@ -1,20 +1,25 @@
 """The flow that makes a data set: instances of a problem and their solutions."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
+import numpy as np
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 
 from data.registry import problems
-from flows.data_set_plan import SHARD_SIZE, DataSetPlan, plan_data_set
+from data.sampling import Sampling
+from flows.data_set_plan import SHARD_SIZE, DataSetPlan, FloatType, plan_data_sets
 from flows.form import Repair, Scheduler, StoreRoot, Workers, form_field
 from flows.plan import store_root
 from flows.solvers import PreconditionerName, Solver
+from kernels.linear_systems.adaptive import ARM_NAMES
 from tasks.cluster import LOCAL, open_cluster
 from tasks.provenance import environment, machine, source_digest
 from tasks.stages import ensure_data_set, track
-from tasks.store import require_writable
+from tasks.store import open_store, require_writable
 from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
 
 EXPERIMENT = "generate"
@@ -25,15 +30,25 @@ ProblemName = StrEnum("ProblemName", {name.replace("-", "_"): name for name in p
 @flow(name="generate", flow_run_name="{problem}-{count}")
 def generate_data_set(
     problem: Annotated[ProblemName, form_field("the family of instances, see `assay list`")],
-    count: Annotated[int, form_field("number of instances", ge=1, le=10**8)] = 100,
+    count: Annotated[int, form_field("number of instances to train on", ge=1, le=10**8)] = 100,
+    valid: Annotated[int, form_field("further instances for validation", ge=0, le=10**8)] = 0,
+    test: Annotated[int, form_field("further instances for testing", ge=0, le=10**8)] = 0,
     settings: Annotated[
         dict[str, Any], form_field("parameters of the problem that differ from its defaults, such as grid")
     ] = {},  # noqa: B006 - Prefect shows the default in its form and never changes it
-    solver: Annotated[Solver, form_field("what solves the systems")] = Solver.DIRECT,
+    solver: Annotated[Solver, form_field("what solves the systems")] = Solver.AUTO,
     preconditioner: Annotated[PreconditionerName, form_field("of the Krylov solvers")] = PreconditionerName.JACOBI,
     tolerance: Annotated[float, form_field("on the true relative residual", gt=0, lt=1)] = 1e-8,
+    sampling: Annotated[Sampling, form_field("how the instances cover the space of parameters")] = Sampling.MONTE_CARLO,
     seed: Annotated[int, form_field("seed of all random draws", ge=0, le=2**63 - 1)] = 0,
     shard_size: Annotated[int, form_field("instances per unit of work and of storage", ge=1, le=10**6)] = SHARD_SIZE,
+    dtype: Annotated[FloatType, form_field("type of the stored fields")] = FloatType.FLOAT64,
+    solution_bits: Annotated[int | None, form_field("mantissa bits kept of solutions; empty: all", ge=1, le=52)] = None,
+    parameter_bits: Annotated[
+        int | None, form_field("mantissa bits kept of parameters; empty: all", ge=1, le=52)
+    ] = None,
+    level: Annotated[int, form_field("of the zstd compression; 0: its default", ge=-7, le=22)] = 0,
+    chunk: Annotated[int | None, form_field("instances read at once; empty: as many as fit in 4 MiB", ge=1)] = None,
     out: Annotated[str, form_field("path or URL of the data set; empty: below the store, by its digest")] = "",
     store: StoreRoot = "",
     scheduler: Scheduler = LOCAL,
@@ -42,60 +57,90 @@ def generate_data_set(
 ) -> dict[str, Any]:
     """Draw the instances of a problem, solve them on the cluster and store both in Zarr, with their provenance.
 
-    What an interrupted run left is resumed by the same parameters; a finished data set is reused.
+    What an interrupted run left is resumed by the same parameters; a finished data set is reused. Training,
+    validation and testing get data sets of their own, which share no random numbers.
     """
     root = store_root(store)
-    plan = plan_data_set(
+    plans = plan_data_sets(
         problem=problem.value,
         count=count,
+        valid=valid,
+        test=test,
         settings=settings,
         solver=solver.value,
         preconditioner=preconditioner.value,
         tolerance=tolerance,
+        sampling=sampling.value,
         seed=seed,
         shard_size=shard_size,
+        dtype=dtype.value,
+        solution_bits=solution_bits,
+        parameter_bits=parameter_bits,
+        level=level,
+        chunk=chunk,
         root=root,
         out=out,
     )
-    require_writable(plan.url)
+    for plan in plans:
+        require_writable(plan.url)
     open_tracking(root)
     with open_cluster(scheduler, workers) as address:
-        report = ensure_data_set(plan.data_set, plan.url, address, repair=repair)
-    logged = track(root, EXPERIMENT, _identity(plan), lambda: _record(plan, report))
-    create_markdown_artifact(
-        f"Data set of {count} instances of {problem.value}: `{plan.url}`", key=f"generate-{problem.value}"
-    )
+        reports = [ensure_data_set(plan.data_set, plan.url, address, repair=repair) for plan in plans]
+    logged = track(root, EXPERIMENT, _identity(plans), lambda: _record(plans, reports))
+    places = "\n".join(f"- {report['instances']} instances: `{report['url']}`" for report in reports)
+    create_markdown_artifact(f"Data of {problem.value}\n{places}", key=f"generate-{problem.value}")
     return {
-        **plan.request,
-        "data_sets": [report],
+        **plans[0].request,
+        "data_sets": reports,
         "mlflow": mlflow_report(logged),
         "prefect_flow_run": str(runtime.flow_run.id),
     }
 
 
-def _identity(plan: DataSetPlan) -> str:
-    return f"{plan.data_set.digest}/{plan.url}"
+def _identity(plans: Sequence[DataSetPlan]) -> str:
+    return " ".join(f"{plan.data_set.digest}/{plan.url}" for plan in plans)
 
 
-def _record(plan: DataSetPlan, report: dict[str, Any]) -> Record:
-    data_set = plan.data_set
+def _record(plans: Sequence[DataSetPlan], reports: Sequence[dict[str, Any]]) -> Record:
+    data_set = plans[0].data_set
     solver = data_set.solver
     assert solver is not None
+    instances = sum(plan.data_set.count for plan in plans)
+    request = {key: plans[0].request[key] for key in ("count", "valid", "test", "seed", "sampling")}
+    metrics = {key: float(sum(report[key] for report in reports)) for key in ("instances", "unsolved", "cpu_seconds")}
     return Record(
-        name=f"{data_set.problem.name} x {data_set.count}",
-        identity=_identity(plan),
-        params={"count": data_set.count, "seed": data_set.seed, "solver": solver.name, **solver.options}
+        name=f"{data_set.problem.name} x {instances}",
+        identity=_identity(plans),
+        params=request
+        | {"solver": solver.name, **solver.options}
         | {f"problem.{name}": value for name, value in data_set.problem.model_dump(mode="json").items()},
         tags={
             "problem": data_set.problem.name,
             "data_set": data_set.digest,
-            "data_set_url": report["url"],
+            "data_set_url": reports[0]["url"],
             "kernel_source": source_digest(solver.method),
             "paper": data_set.problem.reference,
             "prefect.flow_run": str(runtime.flow_run.id),
             **environment(),
             **machine(),
         },
-        metrics={key: float(report[key]) for key in ("instances", "unsolved", "cpu_seconds")},
-        inputs=[StoredInput(data_set.problem.name, data_set.digest, report["url"])],
+        metrics=metrics | solving_totals([report["url"] for report in reports]),
+        inputs=[
+            StoredInput(data_set.problem.name, plan.data_set.digest, report["url"])
+            for plan, report in zip(plans, reports, strict=True)
+        ],
     )
+
+
+def solving_totals(urls: Sequence[str]) -> dict[str, float]:
+    """What solving took over all instances: summed counts and costs, and how many instances each solver solved."""
+    totals: dict[str, float] = defaultdict(float)
+    for url in urls:
+        stored = dict(open_store(url, "r").arrays())
+        for name in {"iterations", "operator_applications", "fallbacks", "cost"} & stored.keys():
+            totals[name] += float(np.nansum(np.asarray(stored[name])))
+        if "solver" in stored:
+            codes = np.asarray(stored["solver"])
+            for code in codes[np.isfinite(codes)]:
+                totals[f"solved_by.{ARM_NAMES[int(code)]}"] += 1.0
+    return dict(totals)

@@ -1,5 +1,7 @@
 """Tables for people; machines read --json."""
 
+import math
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -53,13 +55,22 @@ def _field(field: dict[str, Any], value: Any) -> str:
 
 
 def print_plan(stores: list[dict[str, Any]]) -> None:
-    """What would be computed and what is there."""
-    table = Table("store", "state", "shards to compute", "shards there", "size (uncompressed)", title="Plan")
+    """What would be computed and what is there and, where a sample was timed, how long and how large the rest is."""
+    console = Console()
     for store in stores:
         missing = store["shards"] - store["shards_present"]
-        size = f"{store['bytes'] / 2**20:,.1f} MiB"
-        table.add_row(store["url"], store["state"], str(missing), str(store["shards_present"]), size)
-    Console().print(table)
+        cost = f"{missing} of {store['shards']} shards to compute, {_size(store['bytes'])} uncompressed"
+        if "seconds" in store:
+            duration = timedelta(seconds=math.ceil(store["seconds"]))
+            cost += f"; about {duration} (h:mm:ss) and {_size(store['disk_bytes'])} on disk"
+        console.print(f"plan: {store['url']}\n  {store['state']}: {cost}", soft_wrap=True, highlight=False)
+        if chunks := store.get("chunks"):
+            lengths = ", ".join(f"{name} {length}" for name, length in chunks.items())
+            console.print(f"  {store['instances_per_shard']} instances a shard; a chunk: {lengths}", highlight=False)
+
+
+def _size(nbytes: float) -> str:
+    return f"{nbytes / 2**20:,.1f} MiB"
 
 
 def print_report(report: dict[str, Any]) -> None:

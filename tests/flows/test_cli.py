@@ -11,7 +11,7 @@ from flows.cli import main
 from flows.study import StudyName, run_study
 from tasks.study import Size
 
-COMMANDS = ["list", "show", "run", "generate", "campaign", "reproduce", "up"]
+COMMANDS = ["list", "show", "run", "generate", "check", "solve", "campaign", "reproduce", "up"]
 HEAVY = ["numpy", "scipy", "numba", "zarr", "xarray", "dask", "distributed", "prefect", "mlflow", "matplotlib", "rich"]
 STUDY = StudyName("compensated-summation")
 

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import xarray as xr
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from data.sampling import Sampling
 from data.validation import InputError
 from flows.generate import ProblemName, generate_data_set
 from flows.solvers import Solver
@@ -52,7 +54,10 @@ def test_its_run_in_mlflow_leads_to_what_made_it(report, root):
     assert run.data.tags["prefect.flow_run"] == report["prefect_flow_run"]
     assert run.data.tags.keys() >= {"git_commit", "lock_digest", "kernel_source", "paper", "threads"}
     assert run.data.params["problem.grid"] == "8"
-    assert (run.data.params["solver"], run.data.params["tolerance"]) == ("direct", "1e-08")
+    assert (run.data.params["solver"], run.data.params["tolerance"]) == ("auto", "1e-08")
+    assert run.data.metrics["solved_by.grid-multigrid"] == 6
+    assert run.data.metrics["cost"] > 0
+    assert run.data.metrics["fallbacks"] == 0
     assert run.data.metrics["unsolved"] == 0
     assert [used.dataset.digest for used in run.inputs.dataset_inputs] == [made["digest"]]
 
@@ -80,6 +85,30 @@ def test_recycling_within_shards_solves_to_the_same_tolerance(generate):
     (made,) = generate(solver=Solver.SKR, count=4)["data_sets"]
     assert made["unsolved"] == 0
     assert (xr.open_zarr(made["url"])["relative_residual"] <= 1e-8).all()
+
+
+def test_splits_share_no_instances(generate, tmp_path):
+    made = generate(valid=2, test=4, out=str(tmp_path))["data_sets"]
+    sets = [xr.open_zarr(report["url"]) for report in made]
+    assert [(one.attrs["split"], one.sizes["instance"]) for one in sets] == [("train", 6), ("valid", 2), ("test", 4)]
+    drawn = np.concatenate([one["coefficient"].values for one in sets]).reshape(12, -1)
+    assert len(np.unique(drawn, axis=0)) == 12
+
+
+def test_low_discrepancy_points_make_other_instances(generate, report):
+    made = [generate(sampling=sampling)["data_sets"][0] for sampling in (Sampling.SOBOL, Sampling.LATTICE)]
+    stored = [xr.open_zarr(one["url"])["coefficient"].values for one in (*made, *report["data_sets"])]
+    assert all(one["unsolved"] == 0 for one in made)
+    assert not np.array_equal(stored[0], stored[1])
+    assert not np.array_equal(stored[0], stored[2])
+
+
+def test_trajectories_are_solved_step_by_step(generate):
+    (made,) = generate(problem=ProblemName("heat"), settings={"grid": 8, "steps": 5}, count=3)["data_sets"]
+    stored = xr.open_zarr(made["url"])
+    assert stored["solution"].sizes == {"instance": 3, "time": 6, "y": 8, "x": 8}
+    assert (stored["relative_residual"] <= 1e-8).all()
+    assert "solver" not in stored
 
 
 def test_unsolved_instances_are_reported(generate):

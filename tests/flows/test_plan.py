@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from data.validation import InputError
-from flows.data_set_plan import plan_data_set
+from flows.data_set_plan import plan_data_sets
+from flows.estimate import estimates
 from flows.plan import absolute_url, plan_study, require_memory, resolve_settings
 from flows.registry import find_study
 from tasks.datasets import generate_shard
@@ -20,7 +22,7 @@ def request(root, **changes):
         "problem": "darcy-lognormal", "count": 4, "settings": {"grid": 8}, "solver": "direct",
         "preconditioner": "jacobi", "tolerance": 1e-8, "seed": 0, "shard_size": 2, "root": str(root), "out": "",
     }  # fmt: skip
-    return plan_data_set(**{**defaults, **changes})
+    return plan_data_sets(**{**defaults, **changes})[0]
 
 
 def test_a_plan_writes_nothing_and_says_what_is_missing(tmp_path):
@@ -101,6 +103,11 @@ def test_a_request_for_a_data_set_describes_itself(tmp_path):
         ({"problem": "cancelling-sums", "settings": {}}, ["has no solution"]),
         ({"solver": "gmress"}, ["did you mean 'gmres'"]),
         ({"preconditioner": "jakobi"}, ["did you mean 'jacobi'"]),
+        ({"sampling": "sobel"}, ["did you mean 'sobol'"]),
+        ({"valid": -1}, ["valid=-1", "at least 0"]),
+        ({"dtype": "float16"}, ["dtype='float16'", "float32"]),
+        ({"solution_bits": 0}, ["solution_bits=0"]),
+        ({"level": 99}, ["level=99"]),
     ],
 )
 def test_a_request_that_is_not_allowed_is_refused_in_one_line(tmp_path, changes, words):
@@ -108,6 +115,38 @@ def test_a_request_that_is_not_allowed_is_refused_in_one_line(tmp_path, changes,
         request(tmp_path, **changes)
     assert "\n" not in str(caught.value)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_splits_are_data_sets_of_their_own(tmp_path):
+    one = {"problem": "poisson", "settings": {"grid": 8}, "solver": "auto", "preconditioner": "none"}
+    common = {**one, "count": 4, "tolerance": 1e-8, "seed": 0, "shard_size": 2, "root": str(tmp_path)}
+    plans = plan_data_sets(**common, valid=2, test=3, out=str(tmp_path / "sets"))
+    assert [plan.data_set.split.value for plan in plans] == ["train", "valid", "test"]
+    assert [plan.data_set.count for plan in plans] == [4, 2, 3]
+    assert [plan.url for plan in plans] == [str(tmp_path / "sets" / f"{n}.zarr") for n in ("train", "valid", "test")]
+    assert len({plan.data_set.digest for plan in plans}) == 3
+    (alone,) = plan_data_sets(**common, out=str(tmp_path / "set"))
+    assert alone.url == str(tmp_path / "set")
+    assert alone.data_set.digest == plans[0].data_set.digest
+
+
+def test_instances_from_a_file_are_not_split(tmp_path):
+    own = tmp_path / "coefficients.npy"
+    np.save(own, np.ones((4, 8, 8)))
+    with pytest.raises(InputError, match="give each split a file of its own"):
+        request(tmp_path, problem="own-darcy", settings={"path": str(own), "grid": 8}, test=1)
+
+
+def test_a_plan_is_costed_by_a_sample(tmp_path):
+    plans = [request(tmp_path, count=100, settings={"grid": 8}, solver="auto", shard_size=10)]
+    (costed,) = estimates(plans, workers=2)
+    assert costed["instances_missing"] == 100
+    assert 0 < costed["seconds"] < 100
+    assert 0.3 * costed["bytes"] < costed["disk_bytes"] < 3 * costed["bytes"]
+    assert (costed["chunks"], costed["instances_per_shard"]) == ({"coefficient": 10, "solution": 10}, 10)
+    (not_costed,) = estimates(plans, workers=2, fewest=100)
+    assert "seconds" not in not_costed
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_root_is_an_absolute_path_or_a_url(tmp_path, monkeypatch):

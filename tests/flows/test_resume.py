@@ -115,3 +115,30 @@ def test_a_data_set_that_is_killed_is_resumed_to_the_same_bytes(assay, dask_clus
     assert 3 <= resumed["shards_reused"] < COUNT
     assert whole["shards_reused"] == 0
     assert bytes_below(out) == bytes_below(whole["url"])
+
+
+def test_a_worker_that_is_killed_is_replaced_and_changes_no_byte(assay, dask_cluster, make_root):
+    out = assay.folder / "darcy.zarr"
+    process = assay.start(*GENERATE, "--out", str(out), "--workers", "2")
+    wait_until(lambda: digests(out) >= 3, process)
+    workers = worker_processes(process.pid)
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    written = digests(out)
+    assert written < COUNT
+    printed, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    (made,) = json.loads(printed)["data_sets"]
+    assert (made["instances"], made["unsolved"]) == (COUNT, 0)
+
+    request = {"problem": ProblemName("darcy-lognormal"), "count": COUNT, "settings": {"grid": 8}, "shard_size": 1}
+    root = make_root("undisturbed-by-a-kill")
+    (whole,) = generate_data_set(**request, store=root, scheduler=dask_cluster)["data_sets"]
+    assert bytes_below(out) == bytes_below(whole["url"])
+
+
+def worker_processes(parent):
+    """The Dask workers of a command: the children that multiprocessing spawned."""
+    threads = Path(f"/proc/{parent}/task").iterdir()
+    children = {child for thread in threads for child in (thread / "children").read_text().split()}
+    return sorted(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())
