@@ -42,7 +42,7 @@ class LaneFactors:
         lower = lane_array(structure.entries, dtype)
         upper = lower if symmetric else lane_array(structure.entries, dtype)
         pivots, inverse_pivots, self._unknowns = (lane_array(analysis.size, dtype) for _ in range(3))
-        packed = lane_array(TILE * max(MOST_COLUMNS, 2 * TILE), dtype)
+        packed = lane_array(MOST_COLUMNS * max(MOST_COLUMNS, 2 * TILE), dtype)
         self._factors = Factors(lower, upper, pivots, inverse_pivots, packed)
 
     def factorize(self, data: Sequence[Vector], residuals: Block, scales: Vector, solutions: Block) -> None:

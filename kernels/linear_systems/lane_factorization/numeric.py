@@ -205,14 +205,17 @@ def _update(
         for place in range(count):
             for step in range(depth):
                 entry = load(right, (column + place) * width + step)
-                store(packed, count * step + place, times(entry, load(pivots, step)))
-        for row in range(column, places.size, TILE):
+                store(packed, column * depth + count * step + place, times(entry, load(pivots, step)))
+    # rows outside: those of a tall panel come from memory once
+    for row in range(0, places.size, TILE):
+        for column in range(0, min(columns, row + 1), TILE):
+            tile_packed, count = packed[column * depth :], min(TILE, columns - column)
             if count == TILE:
-                _update_tile(left, width, depth, row, column, packed, target, target_width, places)
+                _update_tile(left, width, depth, row, column, tile_packed, target, target_width, places)
             else:
                 for place in range(count):
                     _update_strip(
-                        left, width, depth, row, column + place, packed, place, count, target, target_width, places
+                        left, width, depth, row, column + place, tile_packed, place, count, target, target_width, places
                     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kernels.linear_systems.direct import sparse_lu
 from kernels.linear_systems.krylov_tools import norm
+from kernels.linear_systems.lane_factorization.acceleration import Acceleration
 from kernels.linear_systems.lane_factorization.analysis import Analysis, analyse
 from kernels.linear_systems.lane_factorization.exchange import mirrors, true_residual
 from kernels.linear_systems.lane_factorization.factors import LaneFactors
@@ -18,9 +19,11 @@ from kernels.result import Result, Status
 
 MOST_LANES = 16
 PRECISIONS = {"auto": (np.float32, np.float64), "float32": (np.float32,), "float64": (np.float64,)}
-MOST_STEPS = 20
-# Refinement that leaves more than this share of the residual is given up: new factors are cheaper.
-SLOWEST = 0.3
+MOST_STEPS = 9
+# Refinement of which a step leaves more than this share of the residual is accelerated from then on.
+SLOW = 0.1
+# Refinement of which so many steps, or the first, leave more than such a share is given up: new factors are cheaper.
+PATIENCE, LEAST_PROGRESS = 2, 0.5
 # Patterns for which two factors of all lanes need more memory than this are solved one by one.
 MOST_FACTOR_BYTES = 4 << 30
 
@@ -32,8 +35,10 @@ def lane_factorization_sequence(
 
     Each pattern is analysed once. Factorisations are L D L^T for matrices that are symmetric and L D U for others,
     without pivoting and at first in float32; refinement in float64 brings each solution to the tolerance, against
-    which its true residual is held. Where refinement is too slow the system is factorised in float64, and where that
-    fails too it is solved by SuperLU, with pivoting. A result does not depend on the systems beside it.
+    which its true residual is held. Where refinement is slow it minimises the residual over its corrections
+    (:class:`~kernels.linear_systems.lane_factorization.acceleration.Acceleration`); where that is too slow the system
+    is factorised in float64, and where that fails too it is solved by SuperLU, with pivoting. A result does not depend
+    on the systems beside it.
 
     Parameters
     ----------
@@ -98,8 +103,10 @@ class _Progress:
     rhs: Vector
     rhs_norm: float
     solution: Vector | None = None
+    acceleration: Acceleration | None = None
     history: tuple[float, ...] = (1.0,)
     solves: int = 0
+    applications: int = 0
     factorizations: int = 0
 
 
@@ -149,7 +156,7 @@ class _PatternSolver:
         residuals, solutions, scales = np.zeros(shape), np.zeros(shape), np.ones(factors.lanes)
         for lane, system in enumerate(batch):
             residuals[lane], scales[lane] = system.rhs, system.rhs_norm
-            system.solution, system.history = solutions[lane], (1.0,)
+            system.solution, system.history, system.acceleration = solutions[lane], (1.0,), None
             system.factorizations += 1
         factors.factorize([system.data for system in batch], residuals, scales, solutions)
         active = self._measure(dict(enumerate(batch)), residuals, scales)
@@ -162,28 +169,39 @@ class _PatternSolver:
         going_on = {}
         for lane, system in active.items():
             assert system.solution is not None
-            relative = true_residual(
-                system.data,
-                self.analysis.indices,
-                self.analysis.indptr,
-                system.rhs,
-                system.solution,
-                residuals[lane],
-                system.rhs_norm,
-            )
-            progress = relative <= SLOWEST * system.history[-1]
+            relative = self._residual(system, residuals[lane])
+            if relative > self._tolerance:
+                if system.acceleration is None and relative > SLOW * system.history[-1]:
+                    system.acceleration = Acceleration(system.rhs, MOST_STEPS)
+                if system.acceleration is not None:
+                    system.acceleration.minimise(system.solution, residuals[lane])
+                    relative = self._residual(system, residuals[lane])
             system.history += (relative,)
             system.solves += 1
-            if progress and relative > self._tolerance and len(system.history) <= MOST_STEPS:
+            if relative > self._tolerance and len(system.history) <= MOST_STEPS and not _is_hopeless(system.history):
                 going_on[lane], scales[lane] = system, relative * system.rhs_norm
             else:
-                residuals[lane], scales[lane] = 0.0, 1.0
+                residuals[lane], scales[lane], system.acceleration = 0.0, 1.0, None
         return going_on
+
+    def _residual(self, system: _Progress, residual: Vector) -> float:
+        """Write the residual of a system and return its norm relative to the right-hand side's."""
+        assert system.solution is not None
+        system.applications += 1
+        return true_residual(
+            system.data,
+            self.analysis.indices,
+            self.analysis.indptr,
+            system.rhs,
+            system.solution,
+            residual,
+            system.rhs_norm,
+        )
 
     def _result(self, system: _Progress) -> Result:
         work: dict[str, float] = {
             "iterations": system.solves,
-            "operator_applications": system.solves,
+            "operator_applications": system.applications,
             "factorizations": system.factorizations,
         }
         if system.history[-1] <= self._tolerance and system.solution is not None:
@@ -191,3 +209,7 @@ class _PatternSolver:
         pivoted = sparse_lu(system.system.matrix, system.rhs, tolerance=self._tolerance)
         work = {count: work[count] + pivoted.work[count] for count in work}
         return Result(pivoted.value, pivoted.status, pivoted.history, work | {"fallbacks": int(system.rhs_norm != 0.0)})
+
+
+def _is_hopeless(history: Sequence[float]) -> bool:
+    return not history[-1] <= LEAST_PROGRESS * history[-1 - PATIENCE :][0]

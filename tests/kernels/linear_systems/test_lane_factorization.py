@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import spsolve
 
 from kernels.linear_systems.lane_factorization import analyse, lane_factorization_sequence, solver
+from kernels.linear_systems.lane_factorization.acceleration import Acceleration
 from kernels.linear_systems.lane_factorization.analysis import minimum_degree
 from kernels.linear_systems.lane_factorization.exchange import interleave
 from kernels.linear_systems.lane_factorization.ordering import nested_dissection
@@ -191,17 +192,116 @@ def test_a_singular_matrix_breaks_down_and_a_zero_rhs_has_the_zero_solution():
     assert results[1].work["factorizations"] == 0
 
 
+def high_contrast(exponent, seed=0):
+    """A fourth-order operator with a coefficient between exp(-exponent) and exp(exponent)."""
+    laplacian = poisson(24)
+    scale = np.exp(np.random.default_rng(seed).uniform(-exponent, exponent, laplacian.shape[0]))
+    return canonical(laplacian @ sp.diags_array(scale) @ laplacian)
+
+
 def test_single_precision_that_does_not_suffice_is_replaced_by_double():
-    side = 24
-    scale = sp.diags_array(np.exp(np.random.default_rng(0).uniform(-6.0, 6.0, side**2)))
-    matrix = canonical(poisson(side) @ scale @ poisson(side))
-    rhs = np.random.default_rng(1).standard_normal(side**2)
+    matrix = high_contrast(8.0)
+    rhs = np.random.default_rng(1).standard_normal(matrix.shape[0])
     [single] = solve([system(matrix, rhs)], precision="float32")
     [auto] = solve([system(matrix, rhs)])
     assert single.work["fallbacks"] == 1
     assert auto.converged
     assert auto.work["fallbacks"] == 0
     assert auto.work["factorizations"] == 2
+
+
+def near_resonance(distance, seed):
+    """A shifted Laplacian whose eigenvalue of least magnitude is ``distance``."""
+    matrix = helmholtz(20, seed)
+    eigenvalues = np.linalg.eigvalsh(matrix.toarray())
+    nearest = eigenvalues[np.abs(eigenvalues).argmin()]
+    return canonical(matrix - (nearest - distance) * sp.eye_array(matrix.shape[0]))
+
+
+def resonant_systems(count, distance=1e-6):
+    rhs = np.random.default_rng(7).standard_normal((count, 400))
+    return [system(near_resonance(distance, seed), rhs[seed]) for seed in range(count)]
+
+
+def test_near_a_resonance_acceleration_spares_the_factorisation_in_double_precision():
+    tolerance = 1e-8
+    systems = resonant_systems(12)
+    results = solve(systems, tolerance=tolerance)
+    accelerated = [result for result in results if result.work["operator_applications"] > result.work["iterations"]]
+    assert accelerated
+    for item, result in zip(systems, results, strict=True):
+        assert result.converged
+        assert result.work["factorizations"] == 1
+        assert np.linalg.norm(item.rhs - item.matrix @ result.value) <= tolerance * np.linalg.norm(item.rhs)
+        expected = spsolve(item.matrix.tocsc(), item.rhs)
+        error = np.linalg.norm(result.value - expected) / np.linalg.norm(expected)
+        # the residual bounds the error by the condition number
+        assert error <= 2.0 * tolerance * np.linalg.cond(item.matrix.toarray())
+
+
+def test_an_accelerated_system_has_the_same_solution_bit_by_bit_alone_and_in_company():
+    systems = resonant_systems(12)
+    together = solve(systems)
+    for position in (0, 5, 11):
+        [alone] = solve([systems[position]])
+        np.testing.assert_array_equal(alone.value, together[position].value)
+        np.testing.assert_array_equal(alone.history, together[position].history)
+
+
+@FINE
+@given(size=st.integers(2, 30), steps=st.integers(1, 6), seed=st.integers(0, 1000))
+def test_acceleration_finds_the_least_residual_in_the_span_of_the_corrections(size, steps, seed):
+    random = np.random.default_rng(seed)
+    matrix, rhs = random.standard_normal((size, size)), random.standard_normal(size)
+    corrections = random.standard_normal((min(steps, size - 1), size))
+    acceleration = Acceleration(rhs, len(corrections))
+    solution = np.zeros(size)
+    for count, correction in enumerate(corrections, 1):
+        solution = solution + correction
+        residual = rhs - matrix @ solution
+        acceleration.minimise(solution, residual)
+        span = (matrix @ corrections[:count].T).reshape(size, count)
+        least = rhs - span @ np.linalg.lstsq(span, rhs)[0]
+        np.testing.assert_allclose(residual, least, rtol=0, atol=1e-8 * np.linalg.norm(rhs))
+        np.testing.assert_allclose(rhs - matrix @ solution, residual, rtol=0, atol=1e-8 * np.linalg.norm(rhs))
+
+
+def test_acceleration_leaves_a_solution_as_it_is_when_a_correction_changes_nothing():
+    acceleration = Acceleration(np.ones(3), 2)
+    solution, residual = np.zeros(3), np.ones(3)
+    acceleration.minimise(solution, residual)
+    np.testing.assert_array_equal(solution, 0.0)
+    np.testing.assert_array_equal(residual, 1.0)
+
+
+THOUSAND = {
+    "diffusion": lambda seed: diffusion(20, seed),
+    "helmholtz": lambda seed: helmholtz(20, seed),
+    "near a resonance": lambda seed: near_resonance(10.0 ** -(seed % 12), seed),
+    "convection-diffusion": lambda seed: wind(20, seed),
+    "contrast": lambda seed: high_contrast(seed % 13, seed),
+    "nonsymmetric pattern": lambda seed: same_pattern(200, seed),
+    "not dominant": lambda seed: canonical(dense(30, seed) - 29.5 * sp.eye_array(30)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", THOUSAND)
+def test_each_of_a_thousand_systems_has_the_residual_asked_for_or_says_that_it_has_not(family):
+    for seed in range(0, 1000, 100):
+        matrices = [THOUSAND[family](member) for member in range(seed, seed + 100)]
+        rhs = np.random.default_rng(seed).standard_normal((100, matrices[0].shape[0]))
+        for matrix, vector, result in zip(
+            matrices, rhs, solve([system(*pair) for pair in zip(matrices, rhs, strict=True)]), strict=True
+        ):
+            relative = np.linalg.norm(vector - matrix @ result.value) / np.linalg.norm(vector)
+            # two ways to add up a residual differ by the rounding errors of its terms
+            rounding = 1e-15 * np.linalg.norm(abs(matrix) @ abs(result.value)) / np.linalg.norm(vector)
+            assert result.history[-1] == pytest.approx(relative, rel=1e-6, abs=rounding)
+            assert result.converged == (result.history[-1] <= 1e-8)
+            assert result.status in {Status.CONVERGED, Status.STAGNATED}
+            # only what SuperLU could not solve either may be missed
+            assert result.converged or result.work["fallbacks"] == 1
 
 
 def test_values_beyond_single_precision_are_solved():
