@@ -79,6 +79,7 @@ def place_level(workspace: Workspace, layout: Layout, level: int, rows: int, col
     grid = layout[level]
     if place(grid, rows, columns, first, symmetric, LEVEL_FAMILIES):
         workspace[first:] = 0.0
+        layout[level + 1 :] = 0  # where these were, nothing is left of them
         for sub_grid in range(SUB_GRIDS):
             inside_rows, inside_columns = sub_grid_shape(grid, sub_grid)
             for i in range(inside_rows):

@@ -263,6 +263,15 @@ def test_a_sequence_gives_what_single_solves_give_whatever_the_grids_are():
         np.testing.assert_array_equal(result.value, single.value)
 
 
+def test_a_hierarchy_of_fewer_levels_before_leaves_no_trace():
+    random = np.random.default_rng(4)
+    matrices = [diffusion(np.exp(random.standard_normal((12, 12))), strength) for strength in (1e3, 1.0, 1e3)]
+    systems = [system(matrix, random.standard_normal(144)) for matrix in matrices]
+    alone = [next(iter(grid_multigrid_sequence([one])))[1].value for one in systems]
+    for position, result in grid_multigrid_sequence(systems):
+        np.testing.assert_array_equal(result.value, alone[position])
+
+
 def test_a_preconditioner_is_not_disturbed_by_other_solves():
     matrix, vector = lognormal(16, 16), np.arange(256.0)
     solve = grid_multigrid_preconditioner(matrix).solve
