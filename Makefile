@@ -22,18 +22,23 @@ check: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)  ## timings against peers, as ratios from one run
+	$(BIN)/python -m benchmarks.solvers --grids 64 128 256 512
+	$(BIN)/python -m benchmarks.solver_costs
 	$(BIN)/python -m benchmarks.recycling
+	$(BIN)/python -m benchmarks.recycling_on_multigrid
 	$(BIN)/python -m benchmarks.kernels
-	$(BIN)/python -m benchmarks.lane_factorization
-	$(BIN)/python -m benchmarks.grid_multigrid
+	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.pipeline
 
 up: $(INSTALLED)  ## servers, schedules and forms on 127.0.0.1
 	$(BIN)/assay up
 
-lock:  ## renew requirements.lock from the .in files
+lock:  ## renew the locks from the .in files
 	$(BIN)/python -m pip install uv
 	$(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes requirements.in requirements-dev.in -o requirements.lock
+	for extra in benchmark jax; do \
+	  $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes -c requirements.lock requirements-$$extra.in -o requirements-$$extra.lock || exit 1; \
+	done
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -39,7 +39,7 @@ def ensure_data_set(data_set: DataSet, url: str, address: str, *, repair: bool =
         "instances": data_set.count,
         "shards": data_set.layout().shard_count,
         "shards_reused": data_set.layout().shard_count - len(pending),
-        "unsolved": int(open_store(url, "r").attrs.get("unsolved", 0)),
+        "unsolved": open_store(url, "r").attrs.get("unsolved", 0),
         "cpu_seconds": sum(report["cpu_seconds"] for report in reports),
     }
 

@@ -52,7 +52,7 @@ class Arm(ABC):
 
 @dataclass
 class Iterative(Arm):
-    """A solver that takes systems one by one, at a price per step and per matrix entry.
+    """A solver that takes systems one by one, at a fixed price and one per step and matrix entry.
 
     Attributes
     ----------
@@ -62,6 +62,8 @@ class Iterative(Arm):
         Features -> whether the solver is made for such systems.
     counted : str
         The count in ``work`` that is a step.
+    call : float
+        Microseconds that any system costs.
     set_up, step : float
         Microseconds per stored entry of the matrix, of the preparations and of a step.
     least_steps : int
@@ -72,6 +74,7 @@ class Iterative(Arm):
     solve_one: Callable[..., Result]
     applies: Callable[[Features], bool]
     counted: str
+    call: float
     set_up: float
     step: float
     least_steps: int
@@ -89,7 +92,7 @@ class Iterative(Arm):
         return [self.solve_one(system, tolerance=tolerance) for system in systems]
 
     def _model(self, features: Features, steps: float) -> float:
-        return features.entries * (self.set_up + steps * self.step)
+        return self.call + features.entries * (self.set_up + steps * self.step)
 
 
 class Lanes(Arm):
@@ -97,9 +100,11 @@ class Lanes(Arm):
 
     name = "lanes"
     batch = MOST_LANES
-    _UNKNOWN, _MULTIPLICATION = 0.045, 1.7e-5
+    _UNKNOWN, _MULTIPLICATION = 0.05, 2.4e-5
     _MOST_MULTIPLICATIONS = 2e10
-    _RESCUE = 4.0  # in double precision half as many systems share a factorisation that takes twice as long
+    # In shares of a factorisation: in double precision half as many systems share one that takes twice as long, and
+    # SuperLU takes a system alone.
+    _DOUBLE, _ALONE = 3.0, 16.0
 
     def least_cost(self, features: Features) -> float | None:
         """One factorisation in single precision."""
@@ -108,7 +113,8 @@ class Lanes(Arm):
 
     def cost(self, features: Features, work: Work) -> float:
         """The factorisations."""
-        return self._factorization(features) * (1.0 if work["factorizations"] <= 1 else self._RESCUE)
+        rescues = self._DOUBLE * (work["factorizations"] > 1) + self._ALONE * work["fallbacks"]
+        return self._factorization(features) * (1.0 + rescues)
 
     def solve(self, systems: Sequence[System], tolerance: float) -> list[Result]:
         """All at once."""
@@ -212,15 +218,15 @@ _PRODUCTS = "operator_applications"
 def make_arms() -> list[Arm]:
     """All solvers, with nothing carried over yet."""
     return [
-        Iterative("grid-multigrid", _on_matrix(grid_multigrid), _on_grid, _CYCLES, 0.0022, 0.00042, 5),
-        Iterative("grid-multigrid-3d", _on_matrix(grid_multigrid_3d), _on_box, _CYCLES, 0.0015, 0.0006, 5),
+        Iterative("grid-multigrid", _on_matrix(grid_multigrid), _on_grid, _CYCLES, 55.0, 0.0022, 0.00042, 5),
+        Iterative("grid-multigrid-3d", _on_matrix(grid_multigrid_3d), _on_box, _CYCLES, 150.0, 0.0015, 0.0006, 5),
         Lanes(),
-        Iterative("cg-ic0", _krylov("cg", "ic0"), _symmetric, _CYCLES, 0.01, 0.008, 10),
-        Iterative("bicgstab-ilu0", _krylov("bicgstab", "ilu0"), _unsymmetric, _CYCLES, 0.01, 0.008, 10),
-        Iterative("amg-cg", _on_matrix(amg_cg), _symmetric, _CYCLES, 0.25, 0.012, 6),
-        Iterative("amg-gmres", _on_matrix(amg_gmres), _unsymmetric, _CYCLES, 0.25, 0.012, 6),
-        Iterative("recycling-10", Recycling(10), _any, _PRODUCTS, 0.01, 0.018, 10),
-        Iterative("recycling-20", Recycling(20), _any, _PRODUCTS, 0.01, 0.02, 10),
+        Iterative("cg-ic0", _krylov("cg", "ic0"), _symmetric, _CYCLES, 250.0, 0.01, 0.0029, 10),
+        Iterative("bicgstab-ilu0", _krylov("bicgstab", "ilu0"), _unsymmetric, _CYCLES, 250.0, 0.01, 0.0029, 10),
+        Iterative("amg-cg", _on_matrix(amg_cg), _symmetric, _CYCLES, 2500.0, 0.16, 0.01, 6),
+        Iterative("amg-gmres", _on_matrix(amg_gmres), _unsymmetric, _CYCLES, 2500.0, 0.16, 0.012, 6),
+        Iterative("recycling-10", Recycling(10), _any, _PRODUCTS, 400.0, 0.01, 0.006, 10),
+        Iterative("recycling-20", Recycling(20), _any, _PRODUCTS, 400.0, 0.01, 0.008, 10),
         DirectLU(),
     ]
 

@@ -42,7 +42,7 @@ class Pattern:
         if self.dimensions == 2:
             return 10.0 * math.pow(size, 1.5)
         if self.dimensions == 3:
-            return 4.2 * size * size
+            return 2.5 * size * size
         analysis = analyse(self._matrix)
         return elimination_cost(analysis.indptr, analysis.indices, analysis.structure.order)
 
