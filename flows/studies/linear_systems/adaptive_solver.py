@@ -32,8 +32,7 @@ FIXED = {
     "lanes": ("lanes",),
     "incomplete-factors": ("cg-ic0", "bicgstab-ilu0"),
     "amg": ("amg-cg", "amg-gmres"),
-    "recycling-10": ("recycling-10",),
-    "recycling-20": ("recycling-20",),
+    "recycling": ("recycling-10",),
 }
 MIXED = "mixed-systems"
 
@@ -63,7 +62,7 @@ def _problems(settings: AdaptiveSettings) -> dict[str, Problem]:
 def _contenders(settings: AdaptiveSettings, problem: str) -> tuple[Contender, ...]:  # noqa: ARG001 - the same for all
     tolerance = {"tolerance": settings.tolerance}
     return (
-        Contender("auto", adaptive_sequence, tolerance, "method", True, summary="a bandit over the six below"),
+        Contender("auto", adaptive_sequence, tolerance, "method", True, summary="a bandit over all of them and more"),
         *(
             Contender(
                 name,
@@ -89,12 +88,13 @@ def _claims(settings: AdaptiveSettings) -> tuple[Claim, ...]:
 
 
 def _claims_of(problem: str, settings: AdaptiveSettings) -> list[Claim]:
-    limit, words = (1.0, "less than") if problem == MIXED else (1.1, "at most 1.1 times")
+    # better than the best fixed choice is two per cent less, or a bandit that only finds that choice would pass
+    limit = 0.98 if problem == MIXED else 1.1
     source = "the claim that `--solver auto` is sold with; in the paper, regret to the best fixed parameter"
     return [
         Claim(
             "near-best-fixed",
-            f"Over a stream the bandit pays {words} what the best fixed choice pays, in modelled cost",
+            f"Over a stream the bandit pays at most {limit} times what the best fixed choice pays, in modelled cost",
             source,
             problem,
             partial(over_best_fixed, metric="cost"),
@@ -103,7 +103,7 @@ def _claims_of(problem: str, settings: AdaptiveSettings) -> list[Claim]:
         ),
         Claim(
             "near-best-fixed-in-time",
-            f"Over a stream the bandit takes {words} the processor time of the fixed choice that takes least",
+            f"Over a stream the bandit takes at most {limit} times the processor time of the fixed choice that takes least",
             "the same in seconds, choosing included: the model of the costs has to be right, too",
             problem,
             partial(over_best_fixed, metric="cpu_seconds"),
@@ -147,8 +147,8 @@ STUDY = Study(
     settings=AdaptiveSettings,
     sizes={
         Size.SMALL: {"instances": 24, "repetitions": 3, "grid": 12, "refinement": 1},
-        Size.DEFAULT: {"instances": 500, "repetitions": 5, "grid": 32, "refinement": 2},
-        Size.LARGE: {"instances": 500, "repetitions": 10, "grid": 64, "refinement": 3},
+        Size.DEFAULT: {"instances": 500, "repetitions": 3, "grid": 64, "refinement": 3},
+        Size.LARGE: {"instances": 500, "repetitions": 10, "grid": 128, "refinement": 5},
     },
     problems=_problems,
     contenders=_contenders,
