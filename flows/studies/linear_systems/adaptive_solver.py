@@ -103,7 +103,7 @@ def _claims_of(problem: str, settings: AdaptiveSettings) -> list[Claim]:
         ),
         Claim(
             "near-best-fixed-in-time",
-            f"Over a stream the bandit takes at most {limit} times the processor time of the fixed choice that takes least",
+            f"Over a stream the bandit takes at most {limit} times the processor time of the fastest fixed choice",
             "the same in seconds, choosing included: the model of the costs has to be right, too",
             problem,
             partial(over_best_fixed, metric="cpu_seconds"),
