@@ -7,6 +7,8 @@ import scipy.sparse as sp
 
 from kernels.linear_systems.types import Matrix, Vector
 
+SHARE_OF_ROUNDING = 0.2
+
 
 def check_matrix(matrix: Matrix) -> int:
     """Check that a matrix is square, canonical CSR and float64, and return its size.
@@ -70,3 +72,22 @@ def check_count(name: str, count: int, least: int, most: int | None = None) -> N
 def is_finite(matrix: Matrix, rhs: Vector) -> bool:
     """Whether neither the matrix nor the right-hand side holds NaN or infinity."""
     return bool(np.isfinite(rhs).all() and np.isfinite(matrix.data).all())
+
+
+def is_beyond_rounding(matrix: Matrix, rhs: Vector, solution: Vector, tolerance: float) -> bool:
+    """Whether rounding alone keeps the residual of a solution above a tolerance, so that no solver can do better.
+
+    Stable solvers reach about a quarter of eps ``|| |A| |x| ||``, the rounding of the product with the matrix; a
+    tolerance below a fifth of that is out of reach, and a solution whose residual is no larger than it is as good as
+    can be. (Higham, "Accuracy and stability of numerical algorithms", 2nd ed. 2002, chapter 12.)
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (n, n), float64
+    rhs, solution : ndarray, shape (n,), float64
+    tolerance : float
+        On the relative residual.
+    """
+    rounding = np.finfo(np.float64).eps * np.linalg.norm(abs(matrix) @ np.abs(solution))
+    reached = np.linalg.norm(rhs - matrix @ solution) <= rounding
+    return bool(reached and tolerance * np.linalg.norm(rhs) < SHARE_OF_ROUNDING * rounding)

@@ -102,9 +102,9 @@ class Lanes(Arm):
     batch = MOST_LANES
     _UNKNOWN, _MULTIPLICATION = 0.05, 2.4e-5
     _MOST_MULTIPLICATIONS = 2e10
-    # In shares of a factorisation: in double precision half as many systems share one that takes twice as long, and
-    # SuperLU takes a system alone.
-    _DOUBLE, _ALONE = 3.0, 16.0
+    # In shares of a factorisation: the few systems of a batch that need double precision share one, and SuperLU takes
+    # a system alone.
+    _DOUBLE, _ALONE = 8.0, 16.0
 
     def least_cost(self, features: Features) -> float | None:
         """One factorisation in single precision."""

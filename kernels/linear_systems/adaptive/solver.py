@@ -9,7 +9,7 @@ from kernels.linear_systems.adaptive.arms import ARM_NAMES, Arm, make_arms
 from kernels.linear_systems.adaptive.features import Context, Features, Pattern, look_at
 from kernels.linear_systems.adaptive.policy import OptimisticPolicy
 from kernels.linear_systems.types import System
-from kernels.linear_systems.validation import check_matrix, check_tolerance, check_vector, is_finite
+from kernels.linear_systems.validation import check_matrix, check_tolerance, check_vector, is_beyond_rounding, is_finite
 from kernels.result import Result, Status
 
 KEPT_PATTERNS = 8
@@ -125,7 +125,7 @@ class AdaptiveSolver:
         results = arm.solve([task.system for task in group], tolerance)
         for task, result in zip(group, results, strict=True):
             task.take(arm, result)
-            while not task.solved and (fallback := task.next_fallback(self._policy)):
+            while not task.is_done(tolerance) and (fallback := task.next_fallback(self._policy)):
                 arm_after = self._arms[fallback]
                 (result,) = arm_after.solve([task.system], tolerance)
                 task.take(arm_after, result)
@@ -152,12 +152,14 @@ class _Task:
         allowed = {name: cost for name, cost in self.least_costs.items() if name in choices}
         self.chosen = policy.choose(self.context, allowed or self.least_costs)
 
-    @property
-    def solved(self) -> bool:
+    def is_done(self, tolerance: float) -> bool:
         """Whether the last solver reached the tolerance, or no solver can."""
-        last = self.results[-1]
-        hopeless = last.status is Status.NOT_FINITE and not is_finite(self.system.matrix, self.system.rhs)
-        return last.converged or hopeless
+        last, matrix, rhs = self.results[-1], self.system.matrix, self.system.rhs
+        return (
+            last.converged
+            or (last.status is Status.NOT_FINITE and not is_finite(matrix, rhs))
+            or (last.status is Status.STAGNATED and is_beyond_rounding(matrix, rhs, last.value, tolerance))
+        )
 
     def take(self, arm: Arm, result: Result) -> None:
         """Note a solver's result and what it cost."""

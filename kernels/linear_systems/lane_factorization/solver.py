@@ -14,7 +14,7 @@ from kernels.linear_systems.lane_factorization.exchange import mirrors, true_res
 from kernels.linear_systems.lane_factorization.factors import LaneFactors
 from kernels.linear_systems.lane_factorization.vectors import VECTOR_BYTES
 from kernels.linear_systems.types import System, Vector
-from kernels.linear_systems.validation import check_count, check_tolerance, check_vector, is_finite
+from kernels.linear_systems.validation import check_count, check_tolerance, check_vector, is_beyond_rounding, is_finite
 from kernels.result import Result, Status
 
 MOST_LANES = 16
@@ -138,12 +138,17 @@ class _PatternSolver:
                 factors = self._factors_of(dtype, symmetric)
                 for begin in range(0, len(alike), factors.lanes):
                     self._refine(alike[begin : begin + factors.lanes], factors)
-            unsolved = [
-                system
-                for system in unsolved
-                if not system.history[-1] <= self._tolerance and is_finite(system.system.matrix, system.rhs)
-            ]
+            unsolved = [system for system in unsolved if not self._is_done(system)]
         return [self._result(system) for system in group]
+
+    def _is_done(self, system: _Progress) -> bool:
+        """Whether the tolerance is reached, or nothing that follows can reach it."""
+        matrix, rhs = system.system.matrix, system.rhs
+        return (
+            system.history[-1] <= self._tolerance
+            or not is_finite(matrix, rhs)
+            or (system.solution is not None and is_beyond_rounding(matrix, rhs, system.solution, self._tolerance))
+        )
 
     def _factors_of(self, dtype: Any, symmetric: bool) -> LaneFactors:
         if (dtype, symmetric) not in self._factors:
@@ -204,8 +209,9 @@ class _PatternSolver:
             "operator_applications": system.applications,
             "factorizations": system.factorizations,
         }
-        if system.history[-1] <= self._tolerance and system.solution is not None:
-            return Result(system.solution, Status.CONVERGED, np.array(system.history), work | {"fallbacks": 0})
+        if system.solution is not None and self._is_done(system) and np.isfinite(system.history[-1]):
+            status = Status.CONVERGED if system.history[-1] <= self._tolerance else Status.STAGNATED
+            return Result(system.solution, status, np.array(system.history), work | {"fallbacks": 0})
         pivoted = sparse_lu(system.system.matrix, system.rhs, tolerance=self._tolerance)
         work = {count: work[count] + pivoted.work[count] for count in work}
         return Result(pivoted.value, pivoted.status, pivoted.history, work | {"fallbacks": int(system.rhs_norm != 0.0)})

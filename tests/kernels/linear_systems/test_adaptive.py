@@ -190,7 +190,7 @@ class TestSequence:
         (hard,) = systems_of("darcy-thresholded", 1, grid=32, high=1e8, low=1e-8)
         (result,) = solved([hard], arms=["recycling-10"], tolerance=1e-12)
         assert not result.converged
-        assert result.work["fallbacks"] >= 3
+        assert 1 <= result.work["fallbacks"] < len(ARM_NAMES) - 2  # it ends where rounding is what is left
         assert residual(hard, result) == pytest.approx(result.history[-1], rel=0.5)
 
     def test_it_costs_little_more_than_the_best_fixed_choice(self):
