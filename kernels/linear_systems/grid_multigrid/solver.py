@@ -1,6 +1,5 @@
 """What users call: one system, a sequence of systems, or a V-cycle as preconditioner."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -33,10 +32,8 @@ from kernels.linear_systems.grid_multigrid.stencil import (
     split,
     unload,
 )
-from kernels.linear_systems.krylov_tools import NO_PROGRESS, norm
-from kernels.linear_systems.preconditioners.factors import FactorizationError
+from kernels.linear_systems.structured_multigrid import MultigridSolver, StructuredGrid
 from kernels.linear_systems.types import Matrix, Preconditioner, System, Vector
-from kernels.linear_systems.validation import check_count, check_matrix, check_tolerance, check_vector
 from kernels.result import Result, Status
 
 MOST_LEVELS = 40
@@ -93,9 +90,7 @@ def grid_multigrid(matrix: Matrix, rhs: Vector, *, tolerance: float = 1e-8, max_
     .. [3] H. Elman and G. Golub, "Iterative methods for cyclically reduced non-self-adjoint linear systems", Math.
        Comp. 54, 1990: the elimination of one colour.
     """
-    check_tolerance(tolerance)
-    check_count("max_iterations", max_iterations, least=1)
-    return _solve(_of_this_thread, matrix, rhs, tolerance, max_iterations)
+    return _SOLVER.solve(matrix, rhs, tolerance, max_iterations)
 
 
 def grid_multigrid_sequence(
@@ -120,11 +115,7 @@ def grid_multigrid_sequence(
     ValueError
         If an argument has a wrong type, shape, dtype or range, or a pattern is not that of a grid.
     """
-    check_tolerance(tolerance)
-    check_count("max_iterations", max_iterations, least=1)
-    memory = _Memory()
-    for position, system in enumerate(systems):
-        yield position, _solve(memory, system.matrix, system.rhs, tolerance, max_iterations)
+    yield from _SOLVER.solve_sequence(systems, tolerance, max_iterations)
 
 
 def grid_multigrid_preconditioner(matrix: Matrix) -> Preconditioner:
@@ -144,23 +135,16 @@ def grid_multigrid_preconditioner(matrix: Matrix) -> Preconditioner:
     FactorizationError
         If it is not finite or its diagonal not positive; it is a ValueError too.
     """
-    check_matrix(matrix)
-    grid = _Grid(*find_grid(matrix))
-    if grid.set_up(matrix) is not None:
-        raise FactorizationError("grid_multigrid: the matrix is not finite or its diagonal not positive")
-
-    def solve(vector: Vector) -> Vector:
-        check_vector("vector", vector, matrix.shape[0])
-        return grid.precondition(vector)
-
-    return Preconditioner("grid_multigrid", solve, None)
+    return _SOLVER.preconditioner("grid_multigrid", matrix)
 
 
-class _Grid:
-    """The workspaces of a grid, and the matrix that was set up in them last."""
+class _Grid(StructuredGrid):
+    """A grid of rows and columns."""
 
-    def __init__(self, rows: int, columns: int) -> None:
-        self.shape = rows, columns
+    shape: tuple[int, int]
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        rows, columns = self.shape = shape
         self._outer = np.zeros(FIELDS, dtype=np.int64)
         place(self._outer, rows, columns, 0, False, OUTER_FAMILIES)
         self._double = _aligned_zeros(int(self._outer[OUTER_END]), np.float64)
@@ -184,93 +168,30 @@ class _Grid:
         scale_matrix(self._double, self._outer, self._single, self._layout[0], self._unit)
         return None
 
-    def solve(self, matrix: Matrix, rhs: Vector, rhs_norm: float, tolerance: float, max_iterations: int) -> Result:
-        """Solve a system with the matrix that was set up."""
-        iterate = krylov.conjugate_gradients if self._outer[SYMMETRIC] else krylov.bicgstab
-        solution = np.zeros(rhs.size)
-        history = np.empty(max_iterations + 1)
-        history[0] = residual_norm = 1.0
-        residual, iterations, status = rhs, 0, None
-        cycles = products = 0
-        while status is None:
-            load(residual, self._double, self._outer, self._outer[RESIDUAL], 1.0 / rhs_norm)
-            iterations, run_cycles, ended = iterate(
-                self._double, self._outer, self._single, self._layout, self._levels, tolerance, history, iterations
-            )
-            cycles += run_cycles
-            status = _STATUS[ended]
-            unload(self._double, self._outer, self._outer[SOLUTION], rhs_norm / self._unit, solution)
-            residual = self._residual
-            previous = residual_norm
-            residual_norm = true_residual(matrix.data, *self.shape, solution, rhs, 1.0 / rhs_norm, residual)
-            products += 1
-            history[iterations] = residual_norm
-            if not np.isfinite(residual_norm):
-                status = Status.NOT_FINITE
-            elif residual_norm <= tolerance:
-                status = Status.CONVERGED
-            elif status is None and residual_norm > NO_PROGRESS * previous:
-                status = Status.STAGNATED
-        return _result(solution, status, history[: iterations + 1].copy(), iterations, cycles, cycles + products)
+    def load(self, residual: Vector, factor: float) -> None:
+        """To the residual's place."""
+        load(residual, self._double, self._outer, self._outer[RESIDUAL], factor)
 
-    def precondition(self, vector: Vector) -> Vector:
-        """The V-cycle applied to a vector."""
-        solution = np.zeros(vector.size)
-        scale = norm(vector)
-        if scale > 0.0:
-            load(vector, self._double, self._outer, self._outer[RESIDUAL], 1.0 / scale)
-            krylov.precondition(self._double, self._outer, self._single, self._layout, self._levels)
-            unload(self._double, self._outer, self._outer[SOLUTION], scale / self._unit, solution)
-        return solution
+    def unload(self, factor: float, solution: Vector) -> None:
+        """In the units of the matrix as given."""
+        unload(self._double, self._outer, self._outer[SOLUTION], factor / self._unit, solution)
 
+    def iterate(self, tolerance: float, history: Vector, iterations: int) -> tuple[int, int, Status | None]:
+        """CG where the matrix is symmetric, else BiCGStab."""
+        run = krylov.conjugate_gradients if self._outer[SYMMETRIC] else krylov.bicgstab
+        iterations, cycles, ended = run(
+            self._double, self._outer, self._single, self._layout, self._levels, tolerance, history, iterations
+        )
+        return iterations, cycles, _STATUS[ended]
 
-class _Memory:
-    """The workspaces of the last grid."""
+    def true_residual(self, matrix: Matrix, solution: Vector, rhs: Vector, factor: float) -> tuple[Vector, float]:
+        """With the matrix as given."""
+        relative = true_residual(matrix.data, *self.shape, solution, rhs, factor, self._residual)
+        return self._residual, relative
 
-    def __init__(self) -> None:
-        self._grid: _Grid | None = None
-
-    def grid(self, rows: int, columns: int) -> _Grid:
-        """Workspaces for a grid."""
-        if self._grid is None or self._grid.shape != (rows, columns):
-            self._grid = _Grid(rows, columns)
-        return self._grid
-
-    def forget(self) -> None:
-        """Drop the workspaces: what is not finite in them would stay."""
-        self._grid = None
-
-
-class _ThreadMemory(threading.local, _Memory):
-    """Fresh workspaces cost as much as a solve: the kernel's page faults. So every thread keeps its last ones."""
-
-
-_of_this_thread = _ThreadMemory()
-
-
-def _solve(memory: _Memory, matrix: Matrix, rhs: Vector, tolerance: float, max_iterations: int) -> Result:
-    check_vector("rhs", rhs, check_matrix(matrix))
-    grid = memory.grid(*find_grid(matrix))
-    rhs_norm = norm(rhs)
-    status = grid.set_up(matrix)
-    if status is Status.NOT_FINITE or not np.isfinite(rhs_norm):
-        memory.forget()
-        return _result(np.zeros(rhs.size), Status.NOT_FINITE, np.array([np.nan]))
-    if rhs_norm == 0.0:
-        return _result(np.zeros(rhs.size), Status.CONVERGED, np.zeros(1))
-    if status is not None:
-        return _result(np.zeros(rhs.size), status, np.ones(1))
-    result = grid.solve(matrix, rhs, rhs_norm, tolerance, max_iterations)
-    if result.status is Status.NOT_FINITE:
-        memory.forget()
-    return result
-
-
-def _result(
-    solution: Vector, status: Status, history: Vector, iterations: int = 0, cycles: int = 0, products: int = 0
-) -> Result:
-    work = {"iterations": iterations, "operator_applications": products, "preconditioner_applications": cycles}
-    return Result(solution, status, history, work)
+    def apply_cycle(self) -> None:
+        """On the red cells."""
+        krylov.precondition(self._double, self._outer, self._single, self._layout, self._levels)
 
 
 @lru_cache(maxsize=1024)
@@ -288,3 +209,6 @@ def _aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
     memory = np.zeros(count + 64 // itemsize, dtype=dtype)
     offset = -memory.ctypes.data % 64 // itemsize
     return memory[offset : offset + count]
+
+
+_SOLVER: MultigridSolver[_Grid] = MultigridSolver(find_grid, _Grid)

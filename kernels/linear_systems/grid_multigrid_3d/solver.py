@@ -1,6 +1,5 @@
 """What users call: one system, a sequence of systems, or a V-cycle as preconditioner."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import product
@@ -28,10 +27,9 @@ from kernels.linear_systems.grid_multigrid_3d.matrix import (
     split,
     unload,
 )
-from kernels.linear_systems.krylov_tools import NO_PROGRESS, norm
-from kernels.linear_systems.preconditioners.factors import FactorizationError
+from kernels.linear_systems.krylov_tools import norm
+from kernels.linear_systems.structured_multigrid import MultigridSolver, StructuredGrid
 from kernels.linear_systems.types import Matrix, Preconditioner, System, Vector
-from kernels.linear_systems.validation import check_count, check_matrix, check_tolerance, check_vector
 from kernels.result import Result, Status
 
 MOST_LEVELS = 40
@@ -79,9 +77,7 @@ def grid_multigrid_3d(matrix: Matrix, rhs: Vector, *, tolerance: float = 1e-8, m
     .. [1] U. Trottenberg, C. Oosterlee and A. Schueller, "Multigrid", Academic Press, 2001.
     .. [2] Y. Saad, "Iterative Methods for Sparse Linear Systems", 2nd ed., 2003, algorithm 9.1.
     """
-    check_tolerance(tolerance)
-    check_count("max_iterations", max_iterations, least=1)
-    return _solve(_of_this_thread, matrix, rhs, tolerance, max_iterations)
+    return _SOLVER.solve(matrix, rhs, tolerance, max_iterations)
 
 
 def grid_multigrid_3d_sequence(
@@ -106,11 +102,7 @@ def grid_multigrid_3d_sequence(
     ValueError
         If an argument has a wrong type, shape, dtype or range, or a pattern is not that of a box.
     """
-    check_tolerance(tolerance)
-    check_count("max_iterations", max_iterations, least=1)
-    memory = _Memory()
-    for position, system in enumerate(systems):
-        yield position, _solve(memory, system.matrix, system.rhs, tolerance, max_iterations)
+    yield from _SOLVER.solve_sequence(systems, tolerance, max_iterations)
 
 
 def grid_multigrid_3d_preconditioner(matrix: Matrix) -> Preconditioner:
@@ -130,25 +122,16 @@ def grid_multigrid_3d_preconditioner(matrix: Matrix) -> Preconditioner:
     FactorizationError
         If it is not finite or symmetric or its diagonal not positive; it is a ValueError too.
     """
-    check_matrix(matrix)
-    box = _Box(*find_box(matrix))
-    if box.set_up(matrix) is not None:
-        raise FactorizationError(
-            "grid_multigrid_3d: the matrix is not finite, not symmetric or its diagonal not positive"
-        )
-
-    def solve(vector: Vector) -> Vector:
-        check_vector("vector", vector, matrix.shape[0])
-        return box.precondition(vector)
-
-    return Preconditioner("grid_multigrid_3d", solve, None)
+    return _SOLVER.preconditioner("grid_multigrid_3d", matrix)
 
 
-class _Box:
-    """The workspaces of a box, and the matrix that was set up in them last."""
+class _Box(StructuredGrid):
+    """A box of layers, rows and columns."""
 
-    def __init__(self, depth: int, rows: int, columns: int) -> None:
-        self.shape = depth, rows, columns
+    shape: tuple[int, int, int]
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.shape = shape
         self._outer = np.zeros(FIELDS, dtype=np.int64)
         lay_out(self._outer, *self.shape, 0, DOUBLE_FAMILIES)
         self._double = np.zeros(self._outer[END])
@@ -171,92 +154,30 @@ class _Box:
         self._levels = build_hierarchy(self._single, self._layout, self._scratch)
         return None
 
-    def solve(self, matrix: Matrix, rhs: Vector, rhs_norm: float, tolerance: float, max_iterations: int) -> Result:
-        """Solve a system with the matrix that was set up."""
-        solution = np.zeros(rhs.size)
-        history = np.empty(max_iterations + 1)
-        history[0] = residual_norm = 1.0
-        residual, iterations, status = rhs, 0, None
-        cycles = products = 0
-        while status is None:
-            load(residual, self._double, self._outer, self._outer[DOUBLE_RESIDUAL], 1.0 / rhs_norm)
-            iterations, run_cycles, ended = krylov.conjugate_gradients(
-                self._double, self._outer, self._single, self._layout, self._levels, tolerance, history, iterations
-            )
-            cycles += run_cycles
-            status = _STATUS[ended]
-            unload(self._double, self._outer, self._outer[SOLUTION], rhs_norm, solution)
-            with np.errstate(over="ignore", invalid="ignore"):
-                residual = rhs - matrix @ solution
-                previous, residual_norm = residual_norm, norm(residual) / rhs_norm
-            products += 1
-            history[iterations] = residual_norm
-            if not np.isfinite(residual_norm):
-                status = Status.NOT_FINITE
-            elif residual_norm <= tolerance:
-                status = Status.CONVERGED
-            elif status is None and residual_norm > NO_PROGRESS * previous:
-                status = Status.STAGNATED
-        return _result(solution, status, history[: iterations + 1].copy(), iterations, cycles, cycles + products)
+    def load(self, residual: Vector, factor: float) -> None:
+        """To the residual's place."""
+        load(residual, self._double, self._outer, self._outer[DOUBLE_RESIDUAL], factor)
 
-    def precondition(self, vector: Vector) -> Vector:
-        """The V-cycle applied to a vector."""
-        solution = np.zeros(vector.size)
-        scale = norm(vector)
-        if scale > 0.0:
-            load(vector, self._double, self._outer, self._outer[DOUBLE_RESIDUAL], 1.0 / scale)
-            krylov.precondition(self._double, self._outer, self._single, self._layout, self._levels, 1.0 / self._unit)
-            unload(self._double, self._outer, self._outer[SOLUTION], scale, solution)
-        return solution
+    def unload(self, factor: float, solution: Vector) -> None:
+        """From the iterate's place."""
+        unload(self._double, self._outer, self._outer[SOLUTION], factor, solution)
 
+    def iterate(self, tolerance: float, history: Vector, iterations: int) -> tuple[int, int, Status | None]:
+        """Conjugate gradients."""
+        iterations, cycles, ended = krylov.conjugate_gradients(
+            self._double, self._outer, self._single, self._layout, self._levels, tolerance, history, iterations
+        )
+        return iterations, cycles, _STATUS[ended]
 
-class _Memory:
-    """The workspaces of the last box."""
+    def true_residual(self, matrix: Matrix, solution: Vector, rhs: Vector, factor: float) -> tuple[Vector, float]:
+        """With the matrix as given."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            residual = rhs - matrix @ solution
+            return residual, norm(residual) * factor
 
-    def __init__(self) -> None:
-        self._box: _Box | None = None
-
-    def box(self, depth: int, rows: int, columns: int) -> _Box:
-        """Workspaces for a box."""
-        if self._box is None or self._box.shape != (depth, rows, columns):
-            self._box = _Box(depth, rows, columns)
-        return self._box
-
-    def forget(self) -> None:
-        """Drop the workspaces: what is not finite in them would stay."""
-        self._box = None
-
-
-class _ThreadMemory(threading.local, _Memory):
-    """Fresh workspaces cost as much as a solve: the kernel's page faults. So every thread keeps its last ones."""
-
-
-_of_this_thread = _ThreadMemory()
-
-
-def _solve(memory: _Memory, matrix: Matrix, rhs: Vector, tolerance: float, max_iterations: int) -> Result:
-    check_vector("rhs", rhs, check_matrix(matrix))
-    box = memory.box(*find_box(matrix))
-    rhs_norm = norm(rhs)
-    status = box.set_up(matrix)
-    if status is Status.NOT_FINITE or not np.isfinite(rhs_norm):
-        memory.forget()
-        return _result(np.zeros(rhs.size), Status.NOT_FINITE, np.array([np.nan]))
-    if rhs_norm == 0.0:
-        return _result(np.zeros(rhs.size), Status.CONVERGED, np.zeros(1))
-    if status is not None:
-        return _result(np.zeros(rhs.size), status, np.ones(1))
-    result = box.solve(matrix, rhs, rhs_norm, tolerance, max_iterations)
-    if result.status is Status.NOT_FINITE:
-        memory.forget()
-    return result
-
-
-def _result(
-    solution: Vector, status: Status, history: Vector, iterations: int = 0, cycles: int = 0, products: int = 0
-) -> Result:
-    work = {"iterations": iterations, "operator_applications": products, "preconditioner_applications": cycles}
-    return Result(solution, status, history, work)
+    def apply_cycle(self) -> None:
+        """On the red cells."""
+        krylov.precondition(self._double, self._outer, self._single, self._layout, self._levels, 1.0 / self._unit)
 
 
 def _elements(depth: int, rows: int, columns: int, families: int) -> int:
@@ -271,3 +192,6 @@ def _most_elements(depth: int, rows: int, columns: int) -> int:
     shape = depth, rows, columns
     halved = set(product(*({cells, (cells + 1) // 2} for cells in shape))) - {shape}
     return _elements(*shape, LEVEL_FAMILIES) + max((_most_elements(*cells) for cells in halved), default=0)
+
+
+_SOLVER: MultigridSolver[_Box] = MultigridSolver(find_box, _Box)
