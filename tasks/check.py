@@ -20,6 +20,7 @@ from kernels.result import Status
 from tasks.check_sample import Check, check_parameters, check_residuals
 from tasks.contenders import status_code
 from tasks.datasets import CERTIFIED, DESCRIBED, RESIDUAL, SOLUTION, STATUS, DataSet, certificate
+from tasks.own_systems import OwnSystems
 from tasks.statistics import moments, store_statistics
 from tasks.store import (
     FORMAT_VERSION,
@@ -78,6 +79,11 @@ def check_data_set(url: str, sample: int, seed: int = 0) -> list[Check]:
         raise InputError(f"sample={sample} is not allowed: it must be at least 1")
     group = _open(url)
     attributes: dict[str, Any] = dict(group.attrs)
+    if attributes.get("problem") == OwnSystems.name:
+        raise NotADataSetError(
+            f"{url} holds solutions of systems of your own, with their residuals; the same `assay solve` with --repair "
+            "checks its shards"
+        )
     layout = _declared_layout(group)
     data_set, reason = _data_set(attributes)
     problem = data_set.problem if data_set else None

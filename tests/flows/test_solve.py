@@ -22,6 +22,7 @@ from sequences import (
 
 from data.systems.system import Defect
 from data.validation import InputError
+from flows.check import check
 from flows.cli import main
 from flows.solve import solve_systems
 from flows.solvers import Solver
@@ -251,3 +252,9 @@ def test_bad_input_is_refused_in_one_line_and_leaves_nothing_behind(inputs, monk
 
 def contents(folder):
     return {name: content for name, content in bytes_below(folder).items() if "__pycache__" not in name}
+
+
+def test_solutions_of_own_systems_are_no_data_set_to_check(solve, tmp_path):
+    (made,) = solve(save_npz(tmp_path / "a.npz"))["data_sets"]
+    with pytest.raises(InputError, match="solutions of systems of your own"):
+        check(made["url"])
