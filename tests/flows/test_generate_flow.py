@@ -55,7 +55,7 @@ def test_its_run_in_mlflow_leads_to_what_made_it(report, root):
     assert run.data.tags.keys() >= {"git_commit", "lock_digest", "kernel_source", "paper", "threads"}
     assert run.data.params["problem.grid"] == "8"
     assert (run.data.params["solver"], run.data.params["tolerance"]) == ("auto", "1e-08")
-    assert run.data.metrics["solved_by.grid-multigrid"] == 6
+    assert run.data.metrics["solved_by.lanes"] == 6
     assert run.data.metrics["cost"] > 0
     assert run.data.metrics["fallbacks"] == 0
     assert run.data.metrics["unsolved"] == 0
