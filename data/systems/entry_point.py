@@ -5,9 +5,11 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from importlib.machinery import SourceFileLoader
 from itertools import count
 from pathlib import Path
 from threading import Lock
+from types import CodeType, ModuleType
 from typing import Any
 
 from data.linear_system import LinearSystem
@@ -148,10 +150,18 @@ def _function(name: str) -> Callable[[], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _module_of_file(path: Path) -> Any:
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+class _UncachedLoader(SourceFileLoader):
+    """Bytecode is found by time and size of its source, which an edit within the same second may leave as they are."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the source as it is now."""
+        return self.source_to_code(self.get_data(self.path), self.path)  # type: ignore[no-any-return]
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    loader = _UncachedLoader(path.stem, str(path))
+    specification = importlib.util.spec_from_loader(path.stem, loader)
     assert specification is not None
-    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    loader.exec_module(module)
     return module

@@ -8,6 +8,7 @@ over-relaxation. Residuals at black cells vanish, so only red cells take part in
 
 import numpy as np
 
+from kernels.linear_systems.compiled import kernel
 from kernels.linear_systems.grid_multigrid.layout import (
     ALONG_ROWS,
     BAND,
@@ -28,7 +29,6 @@ from kernels.linear_systems.grid_multigrid.layout import (
     Starts,
     Workspace,
     band,
-    kernel,
     reach,
     stencil,
 )

@@ -16,6 +16,7 @@ there and nowhere else.
 
 import numpy as np
 
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.grid_multigrid.layout import (
     ALONG_COLUMNS,
     ALONG_ROWS,
@@ -53,7 +54,6 @@ from kernels.linear_systems.grid_multigrid.layout import (
     Layout,
     Scalar,
     Workspace,
-    kernel,
     neighbour,
     place,
     sub_grid_shape,
@@ -72,7 +72,7 @@ _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _LEAST_CONDUCTANCE = np.float32(1e-18)  # of what is not joined at all; finite, so that series and sums stay finite
 
 
-@kernel
+@entry_kernel
 def place_level(workspace: Workspace, layout: Layout, level: int, rows: int, columns: int, symmetric: bool) -> None:
     """Lay out a level behind the one before; where it is new, clear it and all behind it and mark its cells."""
     first = layout[level - 1, END] if level > 0 else 0
@@ -87,7 +87,7 @@ def place_level(workspace: Workspace, layout: Layout, level: int, rows: int, col
                 workspace[start : start + inside_columns] = 1.0
 
 
-@kernel
+@entry_kernel
 def build_hierarchy(workspace: Workspace, layout: Layout) -> int:
     """Build all levels on the faces of level 0; return how many there are.
 

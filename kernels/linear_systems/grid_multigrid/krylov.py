@@ -7,6 +7,7 @@ needs. The residual norm that is compared is that of the unscaled system.
 
 import numpy as np
 
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.grid_multigrid.cycle import add_sum, v_cycle, weighted_sum
 from kernels.linear_systems.grid_multigrid.layout import (
     BAND,
@@ -29,7 +30,6 @@ from kernels.linear_systems.grid_multigrid.layout import (
     Layout,
     Workspace,
     band,
-    kernel,
     reach,
     stencil,
 )
@@ -45,7 +45,7 @@ PATIENCE, FEWEST_ITERATIONS = 3.0, 12
 _VANISHING = float(np.finfo(np.float64).eps) ** 2
 
 
-@kernel
+@entry_kernel
 def conjugate_gradients(
     w: Workspace,
     grid: Layout,
@@ -106,7 +106,7 @@ def conjugate_gradients(
     return iterations, cycles, status if np.isfinite(norm) else NOT_FINITE
 
 
-@kernel
+@entry_kernel
 def bicgstab(
     w: Workspace,
     grid: Layout,
@@ -213,7 +213,7 @@ def back_substitute(w: Workspace, grid: Layout) -> None:
         add_sum(w, grid[SIZE], grid[SOLUTION] + shift, 1.0, grid[RESIDUAL] + shift, 1.0, neighbours)
 
 
-@kernel
+@entry_kernel
 def precondition(w: Workspace, grid: Layout, single: Workspace, layout: Layout, levels: int) -> None:
     """Compute SOLUTION, on all cells, from RESIDUAL by one V-cycle between elimination and back-substitution."""
     eliminate(w, grid)

@@ -11,18 +11,17 @@ cells of the last blocks. Kernels take a workspace and the starts of planes, not
 slices, which costs more than a small grid's whole sweep; unsigned starts spare its test for negative indices.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kernels.linear_systems.compiled import entry_kernel, kernel
 
 Layout = NDArray[np.int64]
 Workspace = NDArray[Any]
 Starts = tuple[np.uint64, ...]
 Scalar = float | np.floating[Any]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 SUB_GRIDS, RED_SUB_GRIDS = 4, 2
 ROW_PARITY, COLUMN_PARITY = (0, 1, 0, 1), (0, 1, 1, 0)
@@ -84,12 +83,7 @@ LANES = 16  # of single precision in the widest vector registers
 BAND = 4096
 
 
-def kernel(function: Function) -> Function:
-    """Compile a function; sums may be reordered, but NaN and infinity keep their meaning."""
-    return cast(Function, njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})(function))
-
-
-@kernel
+@entry_kernel
 def place(grid: Layout, rows: int, columns: int, first: int, symmetric: bool, families: tuple[int, ...]) -> bool:
     """Write the layout of a grid whose planes begin at ``first`` of a workspace.
 
@@ -127,7 +121,7 @@ def place(grid: Layout, rows: int, columns: int, first: int, symmetric: bool, fa
     return bool(changed)
 
 
-@kernel
+@entry_kernel
 def set_symmetry(grid: Layout, symmetric: bool) -> None:
     """Say whether the operator is symmetric: then black cells' coefficients are red ones seen from the other end."""
     grid[SYMMETRIC] = symmetric

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kernels.linear_systems.grid_multigrid.layout import Scalar, Workspace, kernel
+from kernels.linear_systems.compiled import kernel
+from kernels.linear_systems.grid_multigrid.layout import Scalar, Workspace
 
 _QUARTER, _HALF, _ONE = np.float32(0.25), np.float32(0.5), np.float32(1.0)
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from kernels.linear_systems.grid_multigrid.layout import kernel
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.types import Vector
 
 
-@kernel
+@entry_kernel
 def true_residual(
     data: Vector, rows: int, columns: int, solution: Vector, rhs: Vector, factor: float, residual: Vector
 ) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.grid_multigrid.layout import (
     CENTRE,
     COEFFICIENTS,
@@ -29,7 +30,6 @@ from kernels.linear_systems.grid_multigrid.layout import (
     WEST,
     Layout,
     Workspace,
-    kernel,
     neighbour,
     reverse_coefficient,
     sub_grid_shape,
@@ -71,7 +71,7 @@ def find_grid(matrix: Matrix) -> tuple[int, int]:
     )
 
 
-@kernel
+@entry_kernel
 def _has_pattern(indptr: Indices, indices: Indices, rows: int, columns: int) -> bool:
     entries = 5 * rows * columns - 2 * rows - 2 * columns
     if indices.size != entries or indptr[rows * columns] != entries:
@@ -110,7 +110,7 @@ def _has_pattern(indptr: Indices, indices: Indices, rows: int, columns: int) -> 
     return bool(differences == 0)
 
 
-@kernel
+@entry_kernel
 def split(data: Vector, w: Workspace, grid: Layout) -> None:
     """Write the entries of a matrix to CENTRE and, as they are, to COEFFICIENTS."""
     columns, plane = grid[COLUMNS], grid[PLANE]
@@ -174,7 +174,7 @@ def _split_points(
         w[o + np.uint64(3) * p + j] = has_north * data[k + to_north]
 
 
-@kernel
+@entry_kernel
 def is_symmetric(w: Workspace, grid: Layout) -> bool:
     """Whether every coefficient in COEFFICIENTS equals the reverse one."""
     differs = False
@@ -187,7 +187,7 @@ def is_symmetric(w: Workspace, grid: Layout) -> bool:
     return not differs
 
 
-@kernel
+@entry_kernel
 def mean_diagonal(w: Workspace, grid: Layout) -> float:
     """The mean magnitude of CENTRE; 0 where an entry is 0 or, in a symmetric matrix, negative."""
     total, usable = 0.0, 0
@@ -199,7 +199,7 @@ def mean_diagonal(w: Workspace, grid: Layout) -> float:
     return float(total / cells) if usable == cells else 0.0
 
 
-@kernel
+@entry_kernel
 def make_network(w: Workspace, grid: Layout, single: Workspace, level: Layout, unit: float) -> bool:
     """Write the conductances, flows and reaction terms of a matrix that was split; return whether all are finite.
 
@@ -282,7 +282,7 @@ def _ground_cell(single: Workspace, level: Layout, i: int, j: int) -> None:
         single[north] = part * share_y
 
 
-@kernel
+@entry_kernel
 def scale_matrix(w: Workspace, grid: Layout, single: Workspace, level: Layout, unit: float) -> None:
     """Scale the matrix that was split from both sides, in place: by its diagonal if symmetric, else as level 0 is.
 
@@ -315,7 +315,7 @@ def scale_matrix(w: Workspace, grid: Layout, single: Workspace, level: Layout, u
                     w[entries + k] = w[entries + k] / w[centre + k] if w[centre + k] != 0.0 else 0.0
 
 
-@kernel
+@entry_kernel
 def load(vector: Vector, w: Workspace, grid: Layout, family: int, factor: float) -> None:
     """Write the scaled right-hand side of a vector, times ``factor``, to a family."""
     for sub_grid in range(SUB_GRIDS):
@@ -335,7 +335,7 @@ def load(vector: Vector, w: Workspace, grid: Layout, family: int, factor: float)
                     w[out + j] /= w[centre + j]
 
 
-@kernel
+@entry_kernel
 def unload(w: Workspace, grid: Layout, family: int, factor: float, vector: Vector) -> None:
     """Add the scaled solution in a family, times ``factor``, to a vector."""
     for sub_grid in range(SUB_GRIDS):

@@ -7,6 +7,7 @@ rows. Where only the rows are, the first plane has the even coarse columns, the 
 
 import numpy as np
 
+from kernels.linear_systems.compiled import kernel
 from kernels.linear_systems.grid_multigrid.layout import (
     ALONG_COLUMNS,
     ALONG_ROWS,
@@ -18,7 +19,6 @@ from kernels.linear_systems.grid_multigrid.layout import (
     SUB_GRIDS,
     Layout,
     Workspace,
-    kernel,
     sub_grid_shape,
 )
 

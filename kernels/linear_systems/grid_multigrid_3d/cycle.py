@@ -12,6 +12,7 @@ places: the sub-grids, or planes, of even parity.
 
 import numpy as np
 
+from kernels.linear_systems.compiled import kernel
 from kernels.linear_systems.grid_multigrid_3d.layout import (
     BLACK,
     CELLS,
@@ -36,7 +37,6 @@ from kernels.linear_systems.grid_multigrid_3d.layout import (
     Z,
     coloured,
     inflow,
-    kernel,
     pair_ranges,
     pairs,
     plane_size,

@@ -14,6 +14,7 @@ A level halves the axes along which conductances are large: point relaxation smo
 
 import numpy as np
 
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.grid_multigrid_3d.cycle import exchange
 from kernels.linear_systems.grid_multigrid_3d.layout import (
     CELLS,
@@ -36,7 +37,6 @@ from kernels.linear_systems.grid_multigrid_3d.layout import (
     Y,
     Z,
     conductance,
-    kernel,
     lay_out,
     next_along,
     pair_ranges,
@@ -53,7 +53,7 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _LEAST_CONDUCTANCE = np.float32(1e-18)
 
 
-@kernel
+@entry_kernel
 def place_level(w: Workspace, layout: Layout, level: int, depth: int, rows: int, columns: int) -> None:
     """Lay out a level behind the one before; where it is new, clear it and forget those behind it."""
     grid = layout[level]
@@ -63,7 +63,7 @@ def place_level(w: Workspace, layout: Layout, level: int, depth: int, rows: int,
         w[first : grid[END]] = 0.0
 
 
-@kernel
+@entry_kernel
 def build_hierarchy(w: Workspace, layout: Layout, scratch: int) -> int:
     """Build all levels on the network of level 0; return how many there are.
 

@@ -6,6 +6,7 @@ size; the residual of the black cells is zero throughout, so the norm is that of
 
 import numpy as np
 
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.grid_multigrid_3d.cycle import add_inflow, balance, v_cycle
 from kernels.linear_systems.grid_multigrid_3d.layout import (
     BLACK,
@@ -24,7 +25,6 @@ from kernels.linear_systems.grid_multigrid_3d.layout import (
     Z,
     coloured,
     inflow,
-    kernel,
     plane_size,
     row_start,
     stencil,
@@ -35,7 +35,7 @@ from kernels.linear_systems.types import Vector
 CONVERGED, ITERATION_LIMIT, BREAKDOWN, NOT_FINITE = 0, 1, 2, 3
 
 
-@kernel
+@entry_kernel
 def conjugate_gradients(
     w: Workspace,
     grid: Layout,
@@ -96,7 +96,7 @@ def conjugate_gradients(
     return iterations, cycles, status if np.isfinite(norm) else NOT_FINITE
 
 
-@kernel
+@entry_kernel
 def precondition(w: Workspace, grid: Layout, single: Workspace, layout: Layout, levels: int, factor: float) -> None:
     """Write to SOLUTION ``factor`` times what the V-cycle makes of DOUBLE_RESIDUAL, black cells eliminated first."""
     w[grid[SOLUTION] : grid[SOLUTION] + grid[FAMILY]] = 0.0

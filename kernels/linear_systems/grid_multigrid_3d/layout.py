@@ -10,18 +10,17 @@ Kernels take a workspace and the starts of ranges, not slices: numba counts refe
 its test for negative indices.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kernels.linear_systems.compiled import entry_kernel, kernel
 
 Layout = NDArray[np.int64]
 Workspace = NDArray[Any]
 Starts = tuple[np.uint64, ...]
 Scalar = float | np.floating[Any]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 Z, Y, X = 0, 1, 2
 SUB_GRIDS = 4
@@ -47,12 +46,7 @@ END = WEIGHT + 3
 FIELDS = END + 1
 
 
-def kernel(function: Function) -> Function:
-    """Compile a function; sums may be reordered, but NaN and infinity keep their meaning."""
-    return cast(Function, njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})(function))
-
-
-@kernel
+@entry_kernel
 def lay_out(grid: Layout, depth: int, rows: int, columns: int, first: int, families: int) -> bool:
     """Write the layout of a box that begins at ``first`` of a workspace; return whether it differs from before."""
     same = grid[CELLS + Z] == depth and grid[CELLS + Y] == rows and grid[CELLS + X] == columns

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.linear_systems.compiled import entry_kernel, kernel
 from kernels.linear_systems.grid_multigrid_3d.layout import (
     BLACK,
     CELLS,
@@ -19,7 +20,6 @@ from kernels.linear_systems.grid_multigrid_3d.layout import (
     Y,
     Z,
     conductance,
-    kernel,
     previous_along,
     row_start,
     stencil,
@@ -64,7 +64,7 @@ def find_box(matrix: Matrix) -> tuple[int, int, int]:
     )
 
 
-@kernel
+@entry_kernel
 def _has_pattern(indptr: Indices, indices: Indices, depth: int, rows: int, columns: int) -> bool:
     plane, size = rows * columns, depth * rows * columns
     entries = 7 * size - 2 * (plane + depth * columns + depth * rows)
@@ -100,7 +100,7 @@ def _has_pattern(indptr: Indices, indices: Indices, depth: int, rows: int, colum
     return bool(differences == 0)
 
 
-@kernel
+@entry_kernel
 def split(data: Vector, w: Workspace, grid: Layout) -> bool:
     """Write the entries of a matrix to the faces and, as it is, the diagonal to CENTRE; return if it is symmetric."""
     depth, rows, columns = grid[CELLS + Z], grid[CELLS + Y], grid[CELLS + X]
@@ -160,7 +160,7 @@ def _split_points(
     return asymmetry
 
 
-@kernel
+@entry_kernel
 def mean_diagonal(w: Workspace, grid: Layout) -> float:
     """The mean of CENTRE."""
     first = np.uint64(grid[CENTRE])
@@ -170,7 +170,7 @@ def mean_diagonal(w: Workspace, grid: Layout) -> float:
     return float(total / (grid[CELLS + Z] * grid[CELLS + Y] * grid[CELLS + X]))
 
 
-@kernel
+@entry_kernel
 def make_network(w: Workspace, grid: Layout, single: Workspace, level: Layout, unit: float) -> float:
     """Write the matrix, in terms of ``unit``, as a network in single precision; return the smallest diagonal entry.
 
@@ -233,7 +233,7 @@ def _ground(single: Workspace, level: Layout, cell: tuple[int, int, int]) -> Non
             single[level[FACE + axis] + place] = reaction
 
 
-@kernel
+@entry_kernel
 def invert_black(w: Workspace, grid: Layout) -> None:
     """Replace the diagonal entries of black cells by their inverses."""
     for z in range(grid[CELLS + Z]):
@@ -244,7 +244,7 @@ def invert_black(w: Workspace, grid: Layout) -> None:
                 w[centre + k] = 1.0 / w[centre + k]
 
 
-@kernel
+@entry_kernel
 def load(vector: Vector, w: Workspace, grid: Layout, family: int, factor: float) -> None:
     """Write a vector times ``factor`` to a family."""
     rows, columns = grid[CELLS + Y], grid[CELLS + X]
@@ -257,7 +257,7 @@ def load(vector: Vector, w: Workspace, grid: Layout, family: int, factor: float)
                     w[out + k] = factor * vector[first + np.uint64(x) + np.uint64(2) * k]
 
 
-@kernel
+@entry_kernel
 def unload(w: Workspace, grid: Layout, family: int, factor: float, vector: Vector) -> None:
     """Add a family times ``factor`` to a vector."""
     rows, columns = grid[CELLS + Y], grid[CELLS + X]

@@ -93,7 +93,7 @@ def factorize(
                 _update(right, left, pivots, width, width, columns, upper[entries], target_width, places, packed)
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _fill(
     factor: Lanes,
     panels: Panels,
@@ -109,7 +109,7 @@ def _fill(
         store(factor, entry[place], load(values, source[place]))
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _factorize_panel(
     lower: Lanes,
     upper: Lanes,
@@ -141,7 +141,7 @@ def _factorize_panel(
         )
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _eliminate(
     lower: Lanes,
     upper: Lanes,
@@ -172,7 +172,7 @@ def _eliminate(
             store(inverse_pivots, row, reciprocal(pivot))
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _eliminate_row(factor: Lanes, begin: int, packed: Lanes, inverse_pivots: Lanes, count: int) -> None:
     """Turn ``count`` entries of a row from those of the Schur complement to those of the factor."""
     for column in range(count):
@@ -182,7 +182,7 @@ def _eliminate_row(factor: Lanes, begin: int, packed: Lanes, inverse_pivots: Lan
         store(factor, begin + column, times(entry, load(inverse_pivots, column)))
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _update(
     left: Lanes,
     right: Lanes,
@@ -219,7 +219,7 @@ def _update(
                     )
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _update_tile(
     left: Lanes,
     width: int,
@@ -279,7 +279,7 @@ def _update_tile(
     store(target, place3 + column3, t33)
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _update_strip(
     left: Lanes,
     width: int,

@@ -22,7 +22,7 @@ def substitute_forward(panels: Panels, lower: Lanes, solution: Lanes) -> None:
         substitute_panel(panels, panel, lower, solution)
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def substitute_panel(panels: Panels, panel: int, lower: Lanes, solution: Lanes) -> None:
     """Solve with one panel of L: its own rows in turn, then those below."""
     first, width = panels.first_column[panel], panels.first_column[panel + 1] - panels.first_column[panel]
@@ -53,7 +53,7 @@ def substitute_backward(panels: Panels, upper: Lanes, inverse_pivots: Lanes, sol
                 store(solution, first + column, minus_product(load(solution, first + column), product, value))
 
 
-@njit(cache=True, forceinline=True)
+@njit(forceinline=True)
 def _subtract_rows_below(
     upper: Lanes, begin: int, rows_below: Indices, solution: Lanes, first: int, width: int
 ) -> None:
