@@ -153,9 +153,9 @@ def _function(name: str) -> Callable[[], Any]:
 class _UncachedLoader(SourceFileLoader):
     """Bytecode is found by time and size of its source, which an edit within the same second may leave as they are."""
 
-    def get_code(self, fullname: str) -> CodeType:
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the signature of a loader
         """The code of the source as it is now."""
-        return self.source_to_code(self.get_data(self.path), self.path)  # type: ignore[no-any-return]
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _module_of_file(path: Path) -> ModuleType:
