@@ -1,8 +1,9 @@
 """Compilation for sums that may be reordered, such that the same machine code is made in every process.
 
-LLVM fuses and reorders across the functions that it inlines. A function that numba finds in its cache cannot be inlined
-into one that is being compiled, so results would depend, in the last bits, on what happened to be cached. Therefore
-only what Python calls is cached, and what it calls in turn is compiled into it.
+LLVM fuses and reorders across the functions that it inlines. What it leaves out of line exists twice, in the function's
+own machine code and in its caller's, rounded differently; a process that compiles runs the first, one that loads the
+cache the second. And a function that numba finds in its cache cannot be inlined. Therefore only what Python calls is
+cached, and all that it calls in turn is inlined into it.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,8 @@ _OPTIONS: dict[str, Any] = {
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function that other compiled functions call."""
-    return cast(Function, njit(**_OPTIONS)(function))
+    """Compile a function into the compiled functions that call it."""
+    return cast(Function, njit(forceinline=True, **_OPTIONS)(function))
 
 
 def entry_kernel(function: Function) -> Function:
