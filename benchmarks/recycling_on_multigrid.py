@@ -205,7 +205,7 @@ def _details(family: str) -> Table:
 
 def _summary(family: str) -> Table:
     return Table(
-        *("preconditioner", "tolerance", "fastest plain", "iterations", "CPU ms"),
+        *("preconditioner", "tolerance", "fastest plain", "iterations, drawn / sorted", "CPU ms, drawn / sorted"),
         *("fastest recycling", "iterations", "CPU / plain", "sorting, products"),
         *("fastest start", "iterations", "CPU / plain"),
         title=family,
@@ -233,33 +233,35 @@ def _add_details(table: Table, labels: Sequence[str], measured: Mapping[Method, 
 
 
 def _ratio(spent: Measurement, plain: Measurement, what: str) -> str:
-    """A ratio with its interval; no more than a bound where a solver was stopped before it had solved."""
+    """A ratio with its interval; no more than a bound where a solver gave systems up."""
     values = [measured.seconds if what == "seconds" else measured.counts[what] for measured in (spent, plain)]
-    marks = {(False, False): "", (True, False): "≥ ", (False, True): "≤ ", (True, True): "both stopped: "}
+    marks = {(False, False): "", (True, False): "≥ ", (False, True): "≤ ", (True, True): "unsolved in both: "}
     return marks[spent.unsolved > 0, plain.unsolved > 0] + ratio_with_interval(values[0] / values[1])
 
 
 def _compared(measured: Mapping[Method, Measurement]) -> list[str]:
     """The fastest method of each kind; recycling and starts against the fastest plain solver of the same systems."""
-    plain = _fastest(measured, "plain", "drawn")
-    assert plain is not None
-    cells = [plain.name, _iterations(measured[plain]), f"{1e3 * measured[plain].seconds.mean():.3g}"]
+    plain = {order: _fastest(measured, "plain", order) for order in ORDERS}
+    cells = [
+        " / ".join(dict.fromkeys(method.name for method in plain.values())),
+        " / ".join(_iterations(measured[method]) for method in plain.values()),
+        " / ".join(f"{1e3 * measured[method].seconds.mean():.3g}" for method in plain.values()),
+    ]
     for kind in ("recycled", "start"):
-        method = _fastest(measured, kind)
-        against = method and _fastest(measured, "plain", method.order)
-        if method is None or against is None:
+        if all(method.kind != kind for method in measured):
             cells += [""] * (4 if kind == "recycled" else 3)
             continue
-        spent = measured[method]
-        cells += [f"{method.name}, {method.order}", _iterations(spent), _ratio(spent, measured[against], "seconds")]
+        method = _fastest(measured, kind)
+        ratio = _ratio(measured[method], measured[plain[method.order]], "seconds")
+        cells += [f"{method.name}, {method.order}", _iterations(measured[method]), ratio]
         cells += [_sorting(measured)] if kind == "recycled" else []
     return cells
 
 
-def _fastest(measured: Mapping[Method, Measurement], kind: str, order: Order | None = None) -> Method | None:
+def _fastest(measured: Mapping[Method, Measurement], kind: str, order: Order | None = None) -> Method:
     """Of those that leave the fewest unsolved, the one that takes the least time."""
     candidates = [method for method in measured if method.kind == kind and order in (None, method.order)]
-    return min(candidates, key=lambda m: (measured[m].unsolved, measured[m].seconds.mean()), default=None)
+    return min(candidates, key=lambda method: (measured[method].unsolved, measured[method].seconds.mean()))
 
 
 def _first(measured: Mapping[Method, Measurement], kind: str, order: Order) -> Method:
@@ -278,7 +280,7 @@ def _sorting(measured: Mapping[Method, Measurement]) -> str:
         recycled, plain = (measured[_first(measured, kind, order)] for kind in ("recycled", "plain"))
         relative[order] = recycled.counts["operator_applications"] / plain.counts["operator_applications"]
         unsolved += recycled.unsolved + plain.unsolved
-    return f"{ratio_with_interval(relative['sorted'] / relative['drawn'])}{' (some stopped)' if unsolved else ''}"
+    return f"{ratio_with_interval(relative['sorted'] / relative['drawn'])}{' (some unsolved)' if unsolved else ''}"
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

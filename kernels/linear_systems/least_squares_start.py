@@ -9,7 +9,7 @@ from scipy.linalg.lapack import dpstrf
 from kernels.linear_systems.types import Matrix, Vector
 from kernels.linear_systems.validation import check_matrix, check_vector
 
-# Pivots of the scaled Gram matrix below this are rounding: what it squares is lost at a millionth, not at 1e-8.
+# Pivots of the scaled Gram matrix below this may be rounding: an image so near the span of others (3e-7) is left out.
 _RANK_TOLERANCE = 1e-13
 
 
