@@ -25,5 +25,5 @@ def kernel(function: Function) -> Function:
 
 
 def entry_kernel(function: Function) -> Function:
-    """Compile a function that Python calls, and cache it with all that it calls."""
-    return cast(Function, njit(cache=True, **_OPTIONS)(function))
+    """Compile a function that Python calls, and cache it with all that it calls; a kernel gets an entry beside it."""
+    return cast(Function, njit(cache=True, **_OPTIONS)(getattr(function, "py_func", function)))

@@ -330,7 +330,7 @@ def _follow_nearest(rows: Array, estimates: Array, margin: float, start: int) ->
     return order
 
 
-@njit(fastmath={"reassoc", "contract"})
+@njit(forceinline=True, fastmath={"reassoc", "contract"})
 def _squared_distance(first: Array, second: Array, bound: float) -> float:
     """The squared distance, or some number of at least ``bound`` once it is seen to exceed that."""
     distance = 0.0

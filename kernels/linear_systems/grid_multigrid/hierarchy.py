@@ -72,7 +72,7 @@ _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _LEAST_CONDUCTANCE = np.float32(1e-18)  # of what is not joined at all; finite, so that series and sums stay finite
 
 
-@entry_kernel
+@kernel
 def place_level(workspace: Workspace, layout: Layout, level: int, rows: int, columns: int, symmetric: bool) -> None:
     """Lay out a level behind the one before; where it is new, clear it and all behind it and mark its cells."""
     first = layout[level - 1, END] if level > 0 else 0

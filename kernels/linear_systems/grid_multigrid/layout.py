@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.linear_systems.compiled import entry_kernel, kernel
+from kernels.linear_systems.compiled import kernel
 
 Layout = NDArray[np.int64]
 Workspace = NDArray[Any]
@@ -83,7 +83,7 @@ LANES = 16  # of single precision in the widest vector registers
 BAND = 4096
 
 
-@entry_kernel
+@kernel
 def place(grid: Layout, rows: int, columns: int, first: int, symmetric: bool, families: tuple[int, ...]) -> bool:
     """Write the layout of a grid whose planes begin at ``first`` of a workspace.
 
@@ -121,7 +121,7 @@ def place(grid: Layout, rows: int, columns: int, first: int, symmetric: bool, fa
     return bool(changed)
 
 
-@entry_kernel
+@kernel
 def set_symmetry(grid: Layout, symmetric: bool) -> None:
     """Say whether the operator is symmetric: then black cells' coefficients are red ones seen from the other end."""
     grid[SYMMETRIC] = symmetric

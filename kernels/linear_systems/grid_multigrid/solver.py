@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.linear_systems.compiled import entry_kernel
 from kernels.linear_systems.grid_multigrid import krylov
 from kernels.linear_systems.grid_multigrid.hierarchy import build_hierarchy, place_level
 from kernels.linear_systems.grid_multigrid.layout import (
@@ -37,6 +38,10 @@ from kernels.linear_systems.types import Matrix, Preconditioner, System, Vector
 from kernels.result import Result, Status
 
 MOST_LEVELS = 40
+
+_place = entry_kernel(place)
+_place_level = entry_kernel(place_level)
+_set_symmetry = entry_kernel(set_symmetry)
 
 _STATUS = {
     krylov.CONVERGED: None,
@@ -146,7 +151,7 @@ class _Grid(StructuredGrid):
     def __init__(self, shape: tuple[int, int]) -> None:
         rows, columns = self.shape = shape
         self._outer = np.zeros(FIELDS, dtype=np.int64)
-        place(self._outer, rows, columns, 0, False, OUTER_FAMILIES)
+        _place(self._outer, rows, columns, 0, False, OUTER_FAMILIES)
         self._double = _aligned_zeros(int(self._outer[OUTER_END]), np.float64)
         self._layout = np.zeros((MOST_LEVELS, FIELDS), dtype=np.int64)
         self._single = _aligned_zeros(_most_elements(rows, columns), np.float32)
@@ -157,11 +162,11 @@ class _Grid(StructuredGrid):
     def set_up(self, matrix: Matrix) -> Status | None:
         """Take in a matrix; the status it calls for where it cannot be solved."""
         split(matrix.data, self._double, self._outer)
-        set_symmetry(self._outer, is_symmetric(self._double, self._outer))
+        _set_symmetry(self._outer, is_symmetric(self._double, self._outer))
         self._unit = mean_diagonal(self._double, self._outer)
         if not 0.0 < self._unit < np.inf:
             return Status.BREAKDOWN if np.isfinite(matrix.data).all() else Status.NOT_FINITE
-        place_level(self._single, self._layout, 0, *self.shape, self._outer[SYMMETRIC])
+        _place_level(self._single, self._layout, 0, *self.shape, self._outer[SYMMETRIC])
         if not make_network(self._double, self._outer, self._single, self._layout[0], self._unit):
             return Status.NOT_FINITE
         self._levels = build_hierarchy(self._single, self._layout)
@@ -198,7 +203,7 @@ class _Grid(StructuredGrid):
 def _most_elements(rows: int, columns: int) -> int:
     """The largest workspace that the levels of a grid can take, whichever directions each of them halves."""
     grid = np.zeros(FIELDS, dtype=np.int64)
-    place(grid, rows, columns, 0, False, LEVEL_FAMILIES)
+    _place(grid, rows, columns, 0, False, LEVEL_FAMILIES)
     halved = {((rows + 1) // 2, columns), (rows, (columns + 1) // 2), ((rows + 1) // 2, (columns + 1) // 2)}
     return int(grid[END]) + max((_most_elements(*shape) for shape in halved - {(rows, columns)}), default=0)
 

@@ -53,7 +53,7 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _LEAST_CONDUCTANCE = np.float32(1e-18)
 
 
-@entry_kernel
+@kernel
 def place_level(w: Workspace, layout: Layout, level: int, depth: int, rows: int, columns: int) -> None:
     """Lay out a level behind the one before; where it is new, clear it and forget those behind it."""
     grid = layout[level]

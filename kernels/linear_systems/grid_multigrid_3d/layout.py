@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.linear_systems.compiled import entry_kernel, kernel
+from kernels.linear_systems.compiled import kernel
 
 Layout = NDArray[np.int64]
 Workspace = NDArray[Any]
@@ -46,7 +46,7 @@ END = WEIGHT + 3
 FIELDS = END + 1
 
 
-@entry_kernel
+@kernel
 def lay_out(grid: Layout, depth: int, rows: int, columns: int, first: int, families: int) -> bool:
     """Write the layout of a box that begins at ``first`` of a workspace; return whether it differs from before."""
     same = grid[CELLS + Z] == depth and grid[CELLS + Y] == rows and grid[CELLS + X] == columns

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 
+from kernels.linear_systems.compiled import entry_kernel
 from kernels.linear_systems.grid_multigrid_3d import krylov
 from kernels.linear_systems.grid_multigrid_3d.hierarchy import build_hierarchy, place_level
 from kernels.linear_systems.grid_multigrid_3d.layout import (
@@ -33,6 +34,9 @@ from kernels.linear_systems.types import Matrix, Preconditioner, System, Vector
 from kernels.result import Result, Status
 
 MOST_LEVELS = 40
+
+_lay_out = entry_kernel(lay_out)
+_place_level = entry_kernel(place_level)
 
 _STATUS = {
     krylov.CONVERGED: None,
@@ -133,7 +137,7 @@ class _Box(StructuredGrid):
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         self._outer = np.zeros(FIELDS, dtype=np.int64)
-        lay_out(self._outer, *self.shape, 0, DOUBLE_FAMILIES)
+        _lay_out(self._outer, *self.shape, 0, DOUBLE_FAMILIES)
         self._double = np.zeros(self._outer[END])
         self._layout = np.zeros((MOST_LEVELS, FIELDS), dtype=np.int64)
         self._scratch = _most_elements(*self.shape)
@@ -147,7 +151,7 @@ class _Box(StructuredGrid):
         self._unit = mean_diagonal(self._double, self._outer)
         if not (symmetric and 0.0 < self._unit < np.inf):
             return Status.BREAKDOWN if np.isfinite(matrix.data).all() else Status.NOT_FINITE
-        place_level(self._single, self._layout, 0, *self.shape)
+        _place_level(self._single, self._layout, 0, *self.shape)
         if not make_network(self._double, self._outer, self._single, self._layout[0], self._unit) > 0.0:
             return Status.BREAKDOWN
         invert_black(self._double, self._outer)
@@ -182,7 +186,7 @@ class _Box(StructuredGrid):
 
 def _elements(depth: int, rows: int, columns: int, families: int) -> int:
     grid = np.zeros(FIELDS, dtype=np.int64)
-    lay_out(grid, depth, rows, columns, 0, families)
+    _lay_out(grid, depth, rows, columns, 0, families)
     return int(grid[END])
 
 
