@@ -95,7 +95,7 @@ def describe_study(name: str, size: Size, overrides: Mapping[str, Any], store: s
         ],
         "claims": [
             {
-                "problem": claim.problem,
+                "problem": claim.where,
                 "name": claim.name,
                 "role": claim.role,
                 "statement": claim.statement,

@@ -105,6 +105,7 @@ def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str
             agreement=study.agreement(settings),
             history_length=study.history_length(settings),
             history_label=study.history_label,
+            budget=study.budget(settings, name),
         )
         require_available(data_set)
         for layout in (data_set.layout(), result_sets[name].layout()):

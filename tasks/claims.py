@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -39,10 +39,11 @@ class Claim:
         The claim in words.
     source : str
         Where the paper states it (table, section) or why the check stands.
-    problem : str
-        The problem of the study that it is measured on.
+    problem : str or tuple of str
+        The problem of the study that it is measured on, or several, such as sizes along which something grows.
     statistic : callable
-        The results of one repetition (dimensions instance and contender) -> the measured number; NaN if undefined.
+        The results of one repetition (dimensions instance and contender, before them problem if there are several)
+        -> the measured number; NaN if undefined.
     threshold : float
         What the statistic is compared with.
     comparison : {">=", "<="}
@@ -57,12 +58,22 @@ class Claim:
     name: str
     statement: str
     source: str
-    problem: str
+    problem: str | tuple[str, ...]
     statistic: Statistic
     threshold: float
     comparison: Literal[">=", "<="] = ">="
     scale: Literal["log", "linear"] = "log"
     role: Literal["paper", "practice", "control"] = "paper"
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems that it is measured on."""
+        return (self.problem,) if isinstance(self.problem, str) else self.problem
+
+    @property
+    def where(self) -> str:
+        """The problem, or the first and the last of several."""
+        return self.problem if isinstance(self.problem, str) else f"{self.problem[0]}..{self.problem[-1]}"
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,21 @@ def confidence_interval(
     return float(estimate), float(lower), float(upper)
 
 
+def select_results(claim: Claim, tables: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """The results that a claim is measured on; those of several problems are joined along a dimension ``problem``.
+
+    Contenders that a problem lacks are NaN there.
+    """
+    if isinstance(claim.problem, str):
+        return tables[claim.problem]
+    import pandas as pd
+    import xarray as xr
+
+    parts = [tables[name].drop_vars("history", errors="ignore") for name in claim.problem]
+    names = pd.Index(claim.problem, name="problem")
+    return xr.concat(parts, names, join="outer", coords="minimal", compat="override", combine_attrs="drop")
+
+
 def judge(claim: Claim, results: xr.Dataset, timings: Sequence[str] = ()) -> Judgement:
     """Measure a claim on results with dimensions instance and contender and a coordinate ``repetition(instance)``.
 
@@ -152,7 +178,7 @@ def judge(claim: Claim, results: xr.Dataset, timings: Sequence[str] = ()) -> Jud
         name=claim.name,
         statement=claim.statement,
         source=claim.source,
-        problem=claim.problem,
+        problem=claim.where,
         role=claim.role,
         comparison=claim.comparison,
         threshold=claim.threshold,

@@ -2,8 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from data.problem import instance_generator
+from kernels.budget import Budget
 from kernels.result import Result, Status
 from tasks.study import Contender, Metric
 
@@ -44,29 +45,42 @@ def status_legend() -> str:
     return "status: " + ", ".join(f"{code} = {status.name.lower()}" for code, status in enumerate(_STATUSES))
 
 
-def run_contender(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
+def run_contender(
+    contender: Contender,
+    instances: Sequence[Any],
+    seed: int,
+    first: int,
+    budget: Mapping[str, float] | None = None,
+) -> list[Outcome]:
     """Run one contender on consecutive instances, the first of which has index ``first``; never raises.
 
     Every instance is timed alone (a sequential method's first one includes its preparation, such as sorting), on one
     BLAS thread. The first call in a process runs one instance untimed, so that compilation is not measured.
     """
     run = _run_sequence if contender.sequential else _run_each
+    options = partial(_options, contender, seed, dict(budget or {}))
     numba.set_num_threads(1)
     with threadpool_limits(1):
         if repr(contender) not in _warmed_up:
-            run(contender, instances[:1], seed, first)
+            run(contender, instances[:1], first, options)
             _warmed_up.add(repr(contender))
-        return run(contender, instances, seed, first)
+        return run(contender, instances, first, options)
 
 
-def _run_each(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
-    return [
-        _timed(partial(contender.method, instance, **_options(contender, seed, first + i)))
-        for i, instance in enumerate(instances)
-    ]
+def _run_each(
+    contender: Contender, instances: Sequence[Any], first: int, options: Callable[[int], dict[str, Any]]
+) -> list[Outcome]:
+    outcomes = []
+    for index, instance in enumerate(instances, first):
+        given = options(index)
+        outcomes.append(_held_to(given.get("budget"), _timed(partial(contender.method, instance, **given))))
+    return outcomes
 
 
-def _run_sequence(contender: Contender, instances: Sequence[Any], seed: int, first: int) -> list[Outcome]:
+def _run_sequence(
+    contender: Contender, instances: Sequence[Any], first: int, options: Callable[[int], dict[str, Any]]
+) -> list[Outcome]:
+    given = options(first)
     outcomes: dict[int, Outcome] = {}
     results: Iterator[tuple[int, Result]] | None = None
     position = 0
@@ -74,7 +88,7 @@ def _run_sequence(contender: Contender, instances: Sequence[Any], seed: int, fir
     def advance() -> Result:
         nonlocal results, position
         if results is None:
-            results = iter(contender.method(instances, **_options(contender, seed, first)))
+            results = iter(contender.method(instances, **given))
         position, result = next(results)
         return result
 
@@ -88,10 +102,25 @@ def _run_sequence(contender: Contender, instances: Sequence[Any], seed: int, fir
     return [outcomes.get(i) or _failed(failure) for i in range(len(instances))]
 
 
-def _options(contender: Contender, seed: int, index: int) -> dict[str, Any]:
-    if not contender.stochastic:
-        return dict(contender.options)
-    return {**contender.options, "random": instance_generator(seed, _METHOD_STREAM + index)}
+def _options(contender: Contender, seed: int, budget: Mapping[str, float], index: int) -> dict[str, Any]:
+    options = dict(contender.options)
+    if contender.stochastic:
+        options["random"] = instance_generator(seed, _METHOD_STREAM + index)
+    if contender.budgeted:
+        options["budget"] = Budget(budget)
+    return options
+
+
+def _held_to(budget: Budget | None, outcome: Outcome) -> Outcome:
+    """The outcome with what was spent; a failure where that, or what the method itself counted, is too much."""
+    if budget is None or outcome.failure:
+        return outcome
+    counted = outcome.result.work
+    work = {**counted, **{unit: max(spent, counted.get(unit, 0.0)) for unit, spent in budget.spent.items()}}
+    for unit, limit in budget.limits.items():
+        if work[unit] > limit:
+            return _failed(f"{unit}: {work[unit]:g} spent, {limit:g} allowed")
+    return replace(outcome, result=replace(outcome.result, work=work))
 
 
 def _timed(call: Callable[[], Result]) -> Outcome:

@@ -1,6 +1,7 @@
 """Results: what every contender did on every instance of a data set; the timings lie in a store beside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class ResultSet:
     agreement: Agreement
     history_length: int
     history_label: str
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -45,6 +47,7 @@ class ResultSet:
             "metrics": {metric.name: source_digest(metric.measure) for metric in self.metrics},
             "reference": self.agreement.reference,
             "history_length": self.history_length,
+            **({"budget": dict(self.budget)} if self.budget else {}),
             "format_version": FORMAT_VERSION,
         }
 
@@ -112,7 +115,7 @@ def run_shard(results: ResultSet, data_url: str, folder: str, shard: int) -> dic
     first = data_set.layout().rows(shard).start
     turn = shard % len(results.contenders)
     order = [*results.contenders[turn:], *results.contenders[:turn]]
-    outcomes = {c.name: run_contender(c, instances, data_set.seed, first) for c in order}
+    outcomes = {c.name: run_contender(c, instances, data_set.seed, first, results.budget) for c in order}
     by_contender = [outcomes[contender.name] for contender in results.contenders]
     timings = {
         name: np.array([[getattr(outcome, name) for outcome in column] for column in by_contender]).T

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernels.result import Status
-from tasks.claims import Claim, Judgement, judge
+from tasks.claims import Claim, Judgement, judge, select_results
 from tasks.contenders import status_code
 from tasks.results import DISTANCE, TIMINGS, ResultSet, results_url, timings_url
 from tasks.store import DIGESTS
@@ -61,6 +61,8 @@ def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> l
     sentences = []
     for problem in dict.fromkeys(judgement.problem for judgement in judgements if judgement.timed):
         contenders = [row for row in rows if row["problem"] == problem]
+        if not contenders:  # a claim over several problems
+            continue
         method = next(row for row in contenders if row["role"] == "method")
         solved = [row for row in contenders if not row["unsolved"] and row["role"] != "control"]
         sentences += [
@@ -83,8 +85,8 @@ def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> l
 
 
 def judge_claims(claims: tuple[Claim, ...], tables: Mapping[str, xr.Dataset]) -> list[Judgement]:
-    """The judgement of every claim on the table of its problem."""
-    return [judge(claim, tables[claim.problem], list(TIMINGS)) for claim in claims]
+    """The judgement of every claim on the results of its problem or problems."""
+    return [judge(claim, select_results(claim, tables), list(TIMINGS)) for claim in claims]
 
 
 def median_curve(table: xr.Dataset, contender: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

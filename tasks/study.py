@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from data.problem import Problem
 from kernels.result import Result
 from tasks.claims import Claim
+
+if TYPE_CHECKING:  # Dask workers import studies, and draw nothing
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 
 class Size(StrEnum):
@@ -66,7 +70,9 @@ class Contender:
     """A method with its options, under the name it has in a study.
 
     ``method(instance, **options)`` returns a Result; a sequential one, ``method(instances, **options)``, yields
-    ``(position, Result)`` pairs in any order. A stochastic one also takes ``random``, the same stream as its peers.
+    ``(position, Result)`` pairs in any order. A stochastic one also takes ``random``, the same stream as its peers; a
+    budgeted one ``budget``, of which all that are budgeted get the same. What it spent is added to the counts of its
+    work, and a result that exceeds the budget counts as failed.
     """
 
     name: str
@@ -75,6 +81,7 @@ class Contender:
     role: Literal["method", "baseline", "control"] = "baseline"
     sequential: bool = False
     stochastic: bool = False
+    budgeted: bool = False
     summary: str = ""
 
 
@@ -97,6 +104,11 @@ class Agreement:
     distance: Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 
+def no_budget(settings: Settings, problem: str) -> Mapping[str, float]:  # noqa: ARG001 - the signature of a budget
+    """Contenders spend what they need."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Study:
     """One paper put to the test; the functions take the study's validated settings.
@@ -115,6 +127,15 @@ class Study:
         settings -> the longest history a method can return.
     headline : tuple of str
         Contenders whose curves the figure shows first; the first is the paper's method.
+    budget : callable
+        (settings, problem) -> the most of every unit of work, such as ``oracle_calls``, that a budgeted contender may
+        spend on an instance (a sequential one on a shard).
+    method : str
+        The paper's method in three sentences, for its page.
+    figure : callable, optional
+        Results of all problems -> the paper's main plot at this scale.
+    surprises : str
+        What the study's makers did not expect, for its page.
     """
 
     name: str
@@ -131,6 +152,10 @@ class Study:
     history_length: Callable[[Any], int]
     history_label: str
     headline: tuple[str, ...]
+    budget: Callable[[Any, str], Mapping[str, float]] = no_budget
+    method: str = ""
+    figure: Callable[[Mapping[str, "xr.Dataset"]], "Figure"] | None = None
+    surprises: str = ""
 
 
 def work_metric(name: str, long_name: str, units: str = "1") -> Metric:

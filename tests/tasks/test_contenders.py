@@ -162,3 +162,28 @@ def test_a_failed_outcome_has_no_score():
 def test_the_legend_explains_every_code():
     assert [status_code(status) for status in Status] == list(range(len(Status)))
     assert all(f"{status_code(status)} = {status.name.lower()}" in status_legend() for status in Status)
+
+
+def call_until_refused(instance, budget, step):
+    while budget.spend(oracle_calls=step):
+        pass
+    return result(instance)
+
+
+def spend_without_asking(instance, budget):
+    return Result(np.atleast_1d(instance), Status.CONVERGED, np.empty(0), {"oracle_calls": 100.0})
+
+
+@pytest.mark.parametrize(("step", "spent"), [(1, 10.0), (3, 9.0)])
+def test_every_instance_has_the_same_budget_and_what_is_spent_is_counted(step, spent):
+    contender = Contender(f"calls-{step}", call_until_refused, {"step": step}, budgeted=True)
+    outcomes = run_contender(contender, INSTANCES, seed=0, first=0, budget={"oracle_calls": 10})
+    assert [outcome.result.work["oracle_calls"] for outcome in outcomes] == [spent] * 5
+    assert outcomes[0].result.work["iterations"] == 3
+
+
+def test_a_result_that_cost_more_than_the_budget_has_failed():
+    contender = Contender("greedy", spend_without_asking, budgeted=True)
+    outcomes = run_contender(contender, INSTANCES, seed=0, first=0, budget={"oracle_calls": 10})
+    assert {outcome.result.status for outcome in outcomes} == {Status.FAILED}
+    assert outcomes[0].failure == "oracle_calls: 100 spent, 10 allowed"

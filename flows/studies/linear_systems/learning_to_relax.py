@@ -17,6 +17,7 @@ from kernels.linear_systems.optimal_relaxation import best_fixed_omega, golden_s
 from kernels.linear_systems.relaxation import solve_relaxed
 from kernels.linear_systems.solvers import solve_krylov, true_relative_residual
 from tasks.claims import Claim, Statistic, ratio, share_above
+from tasks.rates import log_log_slope
 from tasks.study import Agreement, Contender, Metric, Paper, Settings, Size, Study, relative_distance, work_metric
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ def regret_slope(results: xr.Dataset, *, learner: str, comparator: str) -> float
     costs = results["iterations"]
     excess: Any = costs.sel(contender=learner).values - costs.sel(contender=comparator).values
     rounds = np.unique(np.geomspace(max(1, excess.size // 10), excess.size, 100).astype(int))
-    regret = np.log(np.maximum(np.cumsum(excess)[rounds - 1], 1.0))
-    spread = np.log(rounds) - np.log(rounds).mean()
-    return float(spread @ regret / (spread @ spread))
+    return log_log_slope(rounds, np.maximum(np.cumsum(excess)[rounds - 1], 1.0))
 
 
 def _late_ratio(numerator: str, denominator: str) -> Statistic:
