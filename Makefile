@@ -10,7 +10,7 @@ run: $(INSTALLED)  ## the main job on embedded defaults: sorted Krylov recycling
 	$(BIN)/assay run skr
 
 test: $(INSTALLED)  ## the whole suite but the slow studies
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(INSTALLED)  ## the slow studies too
 	$(BIN)/python -m pytest

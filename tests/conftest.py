@@ -27,6 +27,14 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # a first call m
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items):
+    """Keep on one process what shares a fixture of its module: a file or, where a file runs over studies, a study."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        study = parameters.get("study", "") if "study" in getattr(item, "fixturenames", ()) else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path} {study}"))
+
+
 @pytest.fixture(scope="session")
 def prefect_api():
     """The address of a running Prefect server, which flows in this process use."""
