@@ -96,6 +96,7 @@ def main() -> None:
     assay generate darcy-lognormal --count 1000 --set grid=64
     assay check URL                     a data set, verified as its reader would
     assay solve systems.npz             your own sequence of linear systems
+    assay publish                       pages of what was run, for docs/
     assay up                            servers, schedules and forms in a browser
 
     Exit status: 0 it ran; 1 a claim does not hold (--strict), numbers differ
@@ -379,6 +380,23 @@ def up(prefect_port: int, mlflow_port: int, store: str) -> None:
     from flows.services import serve
 
     serve(store_root(store), prefect_port, mlflow_port)
+
+
+@main.command()
+@click.argument("studies", nargs=-1)
+@click.option("--to", "folder", default="docs", show_default=True, help="Folder of the pages.")
+@store_option
+@json_option
+def publish(studies: tuple[str, ...], folder: str, store: str, as_json: bool) -> None:
+    """Write the pages of studies from their last runs at the default size, and the catalogue.
+
+    Without STUDIES: of all that have such a run in the store.
+    """
+    quiet(False)
+    from flows.publish import publish_studies
+
+    report = publish_studies(studies, store, folder)
+    _print(report, as_json, lambda report: click.echo("\n".join(report["written"])))
 
 
 @main.command()

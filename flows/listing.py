@@ -7,30 +7,35 @@ from pydantic import BaseModel
 
 from data.registry import problems
 from data.validation import unknown
+from flows.catalogue import catalogue
 from flows.plan import plan_study, store_root
 from flows.registry import find_study, study_families
 from tasks.study import Size, Study
 
 
 def list_studies(family: str, store: str) -> list[dict[str, Any]]:
-    """One row a study: family, paper and the verdicts of its last run in MLflow.
+    """One row a paper of the catalogue: family, title, whether it works and the verdicts of its last run in MLflow.
 
     Raises
     ------
     InputError
         If there is no such family.
     """
-    families = study_families()
-    if family and family not in families.values():
-        raise unknown("family", family, set(families.values()))
+    families = {entry.family for entry in catalogue()}
+    if family and family not in families:
+        raise unknown("family", family, families)
     verdicts = _last_verdicts(store_root(store))
-    rows = []
-    for name, member in families.items():
-        if family in {"", member}:
-            study = find_study(name)
-            paper = f"{study.paper.title} ({study.paper.venue})"
-            rows.append({"study": name, "family": member, "paper": paper, "last_verdicts": verdicts.get(name)})
-    return rows
+    return [
+        {
+            "study": entry.name,
+            "family": entry.family,
+            "paper": entry.title,
+            "state": "works" if entry.works else "not yet",
+            "last_verdicts": verdicts.get(entry.name),
+        }
+        for entry in catalogue()
+        if family in {"", entry.family}
+    ]
 
 
 def _last_verdicts(root: str) -> dict[str, dict[str, int]]:

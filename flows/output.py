@@ -12,10 +12,13 @@ STYLES = {"holds": "green", "fails": "red", "inconclusive": "yellow"}
 
 def print_studies(rows: list[dict[str, Any]]) -> None:
     """The table of `assay list`."""
-    table = Table("study", "family", "paper", "last run: holds / fails / inconclusive")
-    for row in rows:
-        last = row["last_verdicts"]
-        table.add_row(row["study"], row["family"], row["paper"], " / ".join(map(str, last.values())) if last else "-")
+    table = Table(caption="state: works, and how many claims held / failed / were inconclusive in the last run")
+    for column in ("study", "family", "state"):
+        table.add_column(column, no_wrap=True, min_width=max(len(row[column]) for row in rows))
+    table.add_column("paper", no_wrap=True)
+    for row in sorted(rows, key=lambda row: row["state"] != "works"):
+        last = " " + " / ".join(map(str, row["last_verdicts"].values())) if row["last_verdicts"] else ""
+        table.add_row(row["study"], row["family"], row["state"] + last, row["paper"])
     Console().print(table)
 
 

@@ -8,9 +8,11 @@ from flows.plan import StudyPlan
 from tasks.claims import Judgement
 from tasks.figures import claims_figure, convergence_figure
 from tasks.provenance import environment, machine, source_digest
-from tasks.scoring import median_curve
+from tasks.scoring import in_plain_words, median_curve
 from tasks.stages import load_tables
 from tasks.tracking import Record, StoredInput
+
+PAPER_FIGURE = "figures/paper.png"
 
 
 def study_record(
@@ -71,6 +73,7 @@ def study_record(
         },
         inputs=[_input(plan, name) for name in plan.result_sets],
         figures={
+            **({PAPER_FIGURE: study.figure(tables)} if study.figure else {}),
             "figures/claims.png": claims_figure(judgements, study.paper.title),
             **{
                 f"figures/convergence-{name}.png": convergence_figure(results, tables[name], study.headline)
@@ -78,7 +81,16 @@ def study_record(
                 if results.history_length > 1
             },
         },
-        documents={"report.json": {**request, "claims": [j.as_dict() for j in judgements], "contenders": rows}},
+        documents={
+            "report.json": {
+                **request,
+                "claims": [judgement.as_dict() for judgement in judgements],
+                "contenders": rows,
+                "in_plain_words": in_plain_words(rows, judgements),
+                "environment": environment(),
+                "machine": machine(),
+            }
+        },
         children=children,
     )
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
+from flows.registry import study_families
 from flows.study import StudyName, run_study
 from tasks.study import Size
 
@@ -61,9 +62,16 @@ def test_help_imports_nothing_heavy():
 def test_the_studies_are_listed_with_paper_and_family(as_json):
     rows = {row["study"]: row for row in as_json("list")}
     assert rows["skr"]["family"] == "linear_systems"
-    assert "ICLR 2024" in rows["skr"]["paper"]
-    assert rows["skr"]["last_verdicts"] is None
+    assert rows["skr"]["paper"].startswith("Accelerating Data Generation")
+    assert (rows["skr"]["state"], rows["skr"]["last_verdicts"]) == ("works", None)
     assert {row["study"] for row in as_json("list", "--family", "examples")} == {"compensated-summation"}
+
+
+def test_all_papers_of_the_catalogue_are_listed_with_their_state(as_json):
+    rows = as_json("list")
+    assert len({row["study"] for row in rows}) == len(rows)
+    assert {row["state"] for row in rows} == {"works", "not yet"}
+    assert {row["study"] for row in rows if row["state"] == "works"} == set(study_families())
 
 
 def test_the_problems_are_listed_with_their_settings(as_json):
