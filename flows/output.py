@@ -12,14 +12,19 @@ STYLES = {"holds": "green", "fails": "red", "inconclusive": "yellow"}
 
 def print_studies(rows: list[dict[str, Any]]) -> None:
     """The table of `assay list`."""
-    table = Table(caption="state: works, and how many claims held / failed / were inconclusive in the last run")
-    for column in ("study", "family", "state"):
-        table.add_column(column, no_wrap=True, min_width=max(len(row[column]) for row in rows))
-    table.add_column("paper", no_wrap=True)
-    for row in sorted(rows, key=lambda row: row["state"] != "works"):
-        last = " " + " / ".join(map(str, row["last_verdicts"].values())) if row["last_verdicts"] else ""
-        table.add_row(row["study"], row["family"], row["state"] + last, row["paper"])
-    Console().print(table)
+    console = Console()
+    lines = [(row["study"], row["family"], _state(row), row["paper"]) for row in rows]
+    widths = [max(map(len, cells)) for cells in list(zip(*lines, strict=True))[:3]]
+    for line in sorted(lines, key=lambda line: not line[2].startswith("works")):
+        name, family, state = (cell.ljust(width) for cell, width in zip(line, widths, strict=False))
+        console.print(
+            f"[bold]{name}[/]  {family}  {state}  {line[3]}", highlight=False, no_wrap=True, overflow="ellipsis"
+        )
+    console.print("works H / F / I: of the claims, H held, F failed and I were inconclusive in the last run")
+
+
+def _state(row: dict[str, Any]) -> str:
+    return " ".join([row["state"], " / ".join(map(str, (row["last_verdicts"] or {}).values()))]).rstrip()
 
 
 def print_problems(rows: list[dict[str, Any]]) -> None:
