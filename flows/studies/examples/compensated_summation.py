@@ -55,6 +55,7 @@ STUDY = Study(
     history_length=lambda settings: 1,
     history_label="none",
     headline=("compensated",),
-    method="A running sum loses the low digits of the smaller operand of each addition. Neumaier's algorithm IV recovers "
-    "them exactly, whichever operand is smaller, and adds them up on the side. At the end the side sum corrects the total.",
+    method="A running sum loses the low digits of the smaller operand of each addition. Neumaier's algorithm IV "
+    "recovers them exactly, whichever operand is smaller, and adds them up on the side. At the end the "
+    "side sum corrects the total.",
 )

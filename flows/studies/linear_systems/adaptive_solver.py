@@ -136,10 +136,10 @@ def _claims_of(problem: str, settings: AdaptiveSettings) -> list[Claim]:
 
 STUDY = Study(
     name="adaptive-solver",
-    method="Every solver with its parameters is an arm of a bandit, and its cost is its counted work times a price "
-    "measured once. Cheap features of the matrix are the context: an arm's cost is predicted from systems of like "
-    "features, and the arm with the lowest optimistic prediction is taken. A solver that fails is charged, and the next "
-    "one solves the system, at last sparse LU.",
+    method="Every solver with its parameters is an arm of a bandit, and its cost is its counted work times a "
+    "price measured once. Cheap features of the matrix are the context: an arm's cost is known from "
+    "systems of like features, and the arm with the lowest optimistic prediction is taken. A solver that "
+    "fails is charged, and the next one solves the system, at last sparse LU.",
     family="linear_systems",
     summary="Does a bandit over solvers come within a tenth of the best fixed solver, without knowing it?",
     paper=Paper(

@@ -273,9 +273,10 @@ STUDY = Study(
     history_length=lambda settings: STORED_ITERATIONS + 1,
     history_label=f"relative residual of the first {STORED_ITERATIONS} iterations",
     headline=("tsallis-inf", "chebcb", "best-fixed"),
-    method="Each system is solved by SOR with an omega that a bandit chooses; the iterations that it took are all the "
-    "bandit sees. Tsallis-INF keeps a distribution over a grid of omegas and needs no context. ChebCB is given the shift "
-    "of the matrix and fits the cost of every omega by Chebyshev polynomials in it.",
+    method="Each system is solved by SOR with an omega that a bandit chooses; the iterations that it took are "
+    "all the bandit sees. Tsallis-INF keeps a distribution over a grid of omegas and needs no context. "
+    "ChebCB is given the shift of the matrix and fits the cost of every omega by Chebyshev polynomials in "
+    "it.",
     surprises="The policy that the paper calls instance-optimal, Young's omega, is 2 to 3 % worse than the best that "
     "golden section finds. The textbook's epsilon-greedy does as well as Tsallis-INF.",
 )
