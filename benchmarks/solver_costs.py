@@ -59,7 +59,7 @@ def _rows(family: str, grid: int, count: int) -> Iterator[list[str]]:
             group = systems[first : first + arm.batch]
             results, spent = processor_time(partial(arm.solve, group, TOLERANCE))
             seconds += [spent / len(results)] * len(results)
-            costs += [arm.cost(of, result.work) for of, result in zip(features[first:], results, strict=False)]
+            costs += arm.costs(features[first : first + arm.batch], results)
             converged += sum(result.converged for result in results)
         measured, modelled = 1e6 * np.mean(seconds), float(np.mean(costs))
         yield [arm.name, f"{measured:.0f}", f"{modelled:.0f}", f"{measured / modelled:.2f}", f"{converged} of {count}"]

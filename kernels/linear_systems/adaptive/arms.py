@@ -6,6 +6,7 @@ get the same solver on any machine. The models need only be right to some ten pe
 may be taken for one another.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from kernels.linear_systems.gcrodr import gcrodr
 from kernels.linear_systems.grid_multigrid import grid_multigrid
 from kernels.linear_systems.grid_multigrid_3d import grid_multigrid_3d
 from kernels.linear_systems.krylov_tools import RecycledSpace
-from kernels.linear_systems.lane_factorization import lane_factorization_sequence
-from kernels.linear_systems.lane_factorization.solver import MOST_LANES
+from kernels.linear_systems.lane_factorization.exchange import LANES
+from kernels.linear_systems.lane_factorization.solver import MOST_LANES, LaneSolver
 from kernels.linear_systems.multigrid import amg_cg, amg_gmres
 from kernels.linear_systems.preconditioners import FactorizationError, build_preconditioner
 from kernels.linear_systems.solvers import not_preconditioned, solve_krylov
@@ -44,6 +45,10 @@ class Arm(ABC):
     @abstractmethod
     def cost(self, features: Features, work: Work) -> float:
         """What a system did cost, in modelled microseconds."""
+
+    def costs(self, features: Sequence[Features], results: Sequence[Result]) -> list[float]:
+        """What systems that were solved together did cost each, in modelled microseconds."""
+        return [self.cost(of, result.work) for of, result in zip(features, results, strict=True)]
 
     @abstractmethod
     def solve(self, systems: Sequence[System], tolerance: float) -> list[Result]:
@@ -100,29 +105,49 @@ class Lanes(Arm):
 
     name = "lanes"
     batch = MOST_LANES
-    _UNKNOWN, _MULTIPLICATION = 0.05, 2.4e-5
+    # microseconds a system, an entry of a factor and a multiplication
+    _CALL, _ENTRY, _MULTIPLICATION = 12.0, 1.9e-3, 8e-6
+    _UNSYMMETRIC = 1.3  # times as much: two factors
+    _CALL_KEPT, _UNKNOWN_KEPT, _ENTRY_KEPT = 8.0, 0.005, 1.4e-4
     _MOST_MULTIPLICATIONS = 2e10
-    # In shares of a factorisation: the few systems of a batch that need double precision share one, and SuperLU takes
-    # a system alone.
-    _DOUBLE, _ALONE = 8.0, 16.0
+    _ALONE = 16.0  # in shares of a factorisation: SuperLU takes a system alone
+
+    def __init__(self) -> None:
+        self._solver = LaneSolver()
 
     def least_cost(self, features: Features) -> float | None:
-        """One factorisation in single precision."""
-        affordable = features.multiplications <= self._MOST_MULTIPLICATIONS
-        return self._factorization(features) if affordable else None
+        """One factorisation in single precision, or none for a matrix whose factors can be kept."""
+        if features.multiplications > self._MOST_MULTIPLICATIONS:
+            return None
+        return self.cost(features, {"factorizations": float(not features.repeated), "fallbacks": 0.0})
 
     def cost(self, features: Features, work: Work) -> float:
-        """The factorisations."""
-        rescues = self._DOUBLE * (work["factorizations"] > 1) + self._ALONE * work["fallbacks"]
-        return self._factorization(features) * (1.0 + rescues)
+        """The factorisation, or the substitutions where the factors were kept."""
+        if work["factorizations"] == 0:
+            return self._CALL_KEPT + self._UNKNOWN_KEPT * features.size + self._ENTRY_KEPT * _factor_entries(features)
+        return self._factorization(features) * (1.0 + self._ALONE * work["fallbacks"])
+
+    def costs(self, features: Sequence[Features], results: Sequence[Result]) -> list[float]:
+        """Also a share of the factorisations in double precision, for all: each takes the time of a full batch."""
+        rescued = sum(result.work["factorizations"] > 1 for result in results)
+        shares = math.ceil(rescued / LANES)
+        costs = super().costs(features, results)
+        return [cost + shares * self._factorization(of) for cost, of in zip(costs, features, strict=True)]
 
     def solve(self, systems: Sequence[System], tolerance: float) -> list[Result]:
         """All at once."""
-        results = dict(lane_factorization_sequence(systems, tolerance=tolerance))
-        return [results[position] for position in range(len(systems))]
+        return [result for _, result in self._solver.solve(systems, tolerance)]
 
     def _factorization(self, features: Features) -> float:
-        return self._UNKNOWN * features.size + self._MULTIPLICATION * features.multiplications
+        symmetric = (
+            self._CALL + self._ENTRY * _factor_entries(features) + self._MULTIPLICATION * features.multiplications
+        )
+        return symmetric if features.symmetric else self._UNSYMMETRIC * symmetric
+
+
+def _factor_entries(features: Features) -> float:
+    """About the entries of a factor: its columns' lengths, whose squares add up to the multiplications."""
+    return math.sqrt(features.size * features.multiplications)
 
 
 class DirectLU(Arm):
@@ -218,7 +243,7 @@ _PRODUCTS = "operator_applications"
 def make_arms() -> list[Arm]:
     """All solvers, with nothing carried over yet."""
     return [
-        Iterative("grid-multigrid", _on_matrix(grid_multigrid), _on_grid, _CYCLES, 55.0, 0.0022, 0.00042, 5),
+        Iterative("grid-multigrid", _on_matrix(grid_multigrid), _on_grid, _CYCLES, 15.0, 0.0022, 0.00042, 5),
         Iterative("grid-multigrid-3d", _on_matrix(grid_multigrid_3d), _on_box, _CYCLES, 150.0, 0.0015, 0.0006, 5),
         Lanes(),
         Iterative("cg-ic0", _krylov("cg", "ic0"), _symmetric, _CYCLES, 250.0, 0.01, 0.0029, 10),

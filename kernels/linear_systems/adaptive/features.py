@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from kernels.linear_systems.grid_multigrid.stencil import find_grid
 from kernels.linear_systems.grid_multigrid_3d import find_box
 from kernels.linear_systems.lane_factorization.analysis import analyse
+from kernels.linear_systems.lane_factorization.exchange import is_same
 from kernels.linear_systems.lane_factorization.symbolic import elimination_cost
 from kernels.linear_systems.types import Matrix, Vector
 
 ROWS_LOOKED_AT = 100
 
-Context = tuple[int, int, bool, int, int, int, bool]
+Context = tuple[int, int, bool, int, int, int, bool, bool]
 Indices = NDArray[np.int32]
 
 
@@ -31,8 +32,8 @@ class Pattern:
         """Whether a matrix has this pattern."""
         return (
             matrix.shape == self._matrix.shape
-            and np.array_equal(matrix.indptr, self._matrix.indptr)
-            and np.array_equal(matrix.indices, self._matrix.indices)
+            and is_same(matrix.indptr, self._matrix.indptr)
+            and is_same(matrix.indices, self._matrix.indices)
         )
 
     @cached_property
@@ -76,6 +77,8 @@ class Features:
         The largest over the smallest diagonal entry.
     dominant : bool
         Whether no row's couplings outweigh its diagonal, as in an M-matrix; not so for waves.
+    repeated : bool
+        Whether the matrix before it was the same.
     """
 
     pattern: Pattern
@@ -86,6 +89,7 @@ class Features:
     anisotropy: float
     contrast: float
     dominant: bool
+    repeated: bool = False
 
     @property
     def dimensions(self) -> int:
@@ -108,6 +112,7 @@ class Features:
             _rounded_logarithm(self.anisotropy, 10.0, 0, 6),
             _rounded_logarithm(self.contrast, 100.0, 0, 5),
             self.dominant,
+            self.repeated,
         )
 
 

@@ -1,14 +1,15 @@
 """What users call: a sequence of systems, each solved by what seems cheapest after the systems before it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kernels.linear_systems.adaptive.arms import ARM_NAMES, Arm, make_arms
 from kernels.linear_systems.adaptive.features import Context, Features, Pattern, look_at
 from kernels.linear_systems.adaptive.policy import OptimisticPolicy
-from kernels.linear_systems.types import System
+from kernels.linear_systems.lane_factorization.exchange import has_same_bits
+from kernels.linear_systems.types import System, Vector
 from kernels.linear_systems.validation import check_matrix, check_tolerance, check_vector, is_beyond_rounding, is_finite
 from kernels.result import Result, Status
 
@@ -46,10 +47,10 @@ def adaptive_sequence(
 class AdaptiveSolver:
     """A contextual bandit over solvers; it learns from call to call.
 
-    A system's context is what its matrix looks like (size, symmetry, skewness, anisotropy, contrast), its cost the work
-    that the chosen solver counted, in modelled microseconds. A solver that does not reach the tolerance is charged with
-    what the fallback costs too: the next solver in the order of their bounds, and the one after, until all have failed.
-    Choices depend on the systems and their order alone.
+    A system's context is what its matrix looks like (size, symmetry, skewness, anisotropy, contrast) and whether it is
+    that of the system before, its cost the work that the chosen solver counted, in modelled microseconds. A solver that
+    does not reach the tolerance is charged with what the fallback costs too: the next solver in the order of their
+    bounds, and the one after, until all have failed. Choices depend on the systems and their order alone.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ class AdaptiveSolver:
         self._arms: dict[str, Arm] = {arm.name: arm for arm in make_arms()}
         self._policy = OptimisticPolicy()
         self._patterns: list[Pattern] = []
+        self._last_looks: dict[Pattern, _Look] = {}
 
     def solve(self, systems: Iterable[System], tolerance: float) -> Iterator[tuple[int, Result]]:
         """Solve systems, which may be of different kinds.
@@ -93,11 +95,13 @@ class AdaptiveSolver:
             If an argument has a wrong type, shape, dtype or range.
         """
         check_tolerance(tolerance)
-        waiting: dict[tuple[str, Pattern], list[_Task]] = {}
+        # symmetric matrices apart: together with others they would get two factors, too
+        waiting: dict[tuple[str, Pattern, bool], list[_Task]] = {}
         for position, system in enumerate(systems):
             task = self._look_at(position, system)
             task.choose(self._policy, self._choices)
-            group = waiting.setdefault((task.chosen, task.features.pattern), [])
+            features = task.look.features
+            group = waiting.setdefault((task.chosen, features.pattern, features.symmetric), [])
             group.append(task)
             if len(group) == self._arms[task.chosen].batch:
                 yield from self._solve(group, tolerance)
@@ -111,11 +115,23 @@ class AdaptiveSolver:
         if pattern is None:
             pattern = Pattern(system.matrix)
             self._patterns.append(pattern)
+            for forgotten in self._patterns[:-KEPT_PATTERNS]:
+                self._last_looks.pop(forgotten, None)
             del self._patterns[:-KEPT_PATTERNS]
-        features = look_at(system.matrix, pattern)
+        data, last = system.matrix.data, self._last_looks.get(pattern)
+        if last is not None and last.data is not data and has_same_bits(last.data, data):
+            look = last if last.features.repeated else self._look(last.data, replace(last.features, repeated=True))
+        else:
+            # the same array may hold other numbers by now: a copy will tell the next time
+            is_array_of_last = last is not None and last.data is data
+            look = self._look(data.copy() if is_array_of_last else data, look_at(system.matrix, pattern))
+        self._last_looks[pattern] = look
+        return _Task(position, system, look)
+
+    def _look(self, data: Vector, features: Features) -> "_Look":
         costs = {name: arm.least_cost(features) for name, arm in self._arms.items()}
         least_costs = {name: cost for name, cost in costs.items() if cost is not None}
-        return _Task(position, system, features, features.context, least_costs)
+        return _Look(data, features, features.context, least_costs)
 
     def _solve(self, group: "list[_Task]", tolerance: float) -> Iterator[tuple[int, Result]]:
         """Solve systems that chose the same solver together, then alone those that it could not solve."""
@@ -123,25 +139,35 @@ class AdaptiveSolver:
             return
         arm = self._arms[group[0].chosen]
         results = arm.solve([task.system for task in group], tolerance)
-        for task, result in zip(group, results, strict=True):
-            task.take(arm, result)
+        costs = arm.costs([task.look.features for task in group], results)
+        for task, result, cost in zip(group, results, costs, strict=True):
+            task.take(arm, result, cost)
             while not task.is_done(tolerance) and (fallback := task.next_fallback(self._policy)):
                 arm_after = self._arms[fallback]
-                (result,) = arm_after.solve([task.system], tolerance)
-                task.take(arm_after, result)
-            self._policy.update(task.context, task.chosen, task.cost)
+                results_after = arm_after.solve([task.system], tolerance)
+                (cost,) = arm_after.costs([task.look.features], results_after)
+                task.take(arm_after, results_after[0], cost)
+            self._policy.update(task.look.context, task.chosen, task.cost)
             yield task.position, task.result()
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What is known of a matrix with these entries before it is solved with."""
+
+    data: Vector
+    features: Features
+    context: Context
+    least_costs: Mapping[str, float]
+
+
+@dataclass(slots=True, eq=False)
 class _Task:
     """One system, what is known of it and what was tried on it."""
 
     position: int
     system: System
-    features: Features
-    context: Context
-    least_costs: dict[str, float]
+    look: _Look
     chosen: str = ""
     tried: list[str] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
@@ -149,8 +175,8 @@ class _Task:
 
     def choose(self, policy: OptimisticPolicy, choices: Sequence[str]) -> None:
         """Choose among what is allowed and applies or, where none of it applies, among all that applies."""
-        allowed = {name: cost for name, cost in self.least_costs.items() if name in choices}
-        self.chosen = policy.choose(self.context, allowed or self.least_costs)
+        allowed = {name: cost for name, cost in self.look.least_costs.items() if name in choices}
+        self.chosen = policy.choose(self.look.context, allowed or self.look.least_costs)
 
     def is_done(self, tolerance: float) -> bool:
         """Whether the last solver reached the tolerance, or no solver can."""
@@ -161,16 +187,16 @@ class _Task:
             or (last.status is Status.STAGNATED and is_beyond_rounding(matrix, rhs, last.value, tolerance))
         )
 
-    def take(self, arm: Arm, result: Result) -> None:
+    def take(self, arm: Arm, result: Result, cost: float) -> None:
         """Note a solver's result and what it cost."""
         self.tried.append(arm.name)
         self.results.append(result)
-        self.cost += arm.cost(self.features, result.work)
+        self.cost += cost
 
     def next_fallback(self, policy: OptimisticPolicy) -> str | None:
         """The solver to try next; None where all have failed."""
-        left = {name: cost for name, cost in self.least_costs.items() if name not in self.tried}
-        return policy.choose(self.context, left) if left else None
+        left = {name: cost for name, cost in self.look.least_costs.items() if name not in self.tried}
+        return policy.choose(self.look.context, left) if left else None
 
     def result(self) -> Result:
         """The last solver's result or, where none converged, that of the least residual, with all that was spent."""

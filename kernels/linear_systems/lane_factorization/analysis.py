@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
+from kernels.linear_systems.lane_factorization.exchange import is_same
 from kernels.linear_systems.lane_factorization.ordering import nested_dissection
 from kernels.linear_systems.lane_factorization.symbolic import (
     Panels,
@@ -57,8 +58,8 @@ class Analysis:
             isinstance(matrix, sp.csr_array)
             and matrix.dtype == np.float64
             and matrix.shape == (self.size, self.size)
-            and np.array_equal(matrix.indptr, self.indptr)
-            and np.array_equal(matrix.indices, self.indices)
+            and is_same(matrix.indptr, self.indptr)
+            and is_same(matrix.indices, self.indices)
         )
 
 

@@ -6,13 +6,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kernels.linear_systems.lane_factorization.vectors import gather, store
+from kernels.linear_systems.lane_factorization.vectors import VECTOR_BYTES, gather, load, minus, store, times
 from kernels.linear_systems.types import Vector
 
 Lanes = NDArray[Any]
 Indices = NDArray[np.int32]
 Block = NDArray[np.float64]
+Integers = NDArray[np.int32] | NDArray[np.int64]
 
+# Of float64.
+LANES = VECTOR_BYTES // 8
 # Arrays are transposed in pieces that stay in the first-level cache.
 PIECE = 256
 
@@ -60,6 +63,77 @@ def true_residual(
         residual[row] = remaining
         total += (remaining * inverse_unit) ** 2
     return float(np.sqrt(total))
+
+
+@njit(cache=True)
+def true_residuals(
+    data: Vector,
+    indices: Indices,
+    indptr: Indices,
+    rhs: Lanes,
+    solution: Lanes,
+    residual: Lanes,
+    units: Vector,
+    norms: Vector,
+) -> None:
+    """Do as :func:`true_residual` for systems of one matrix, one in each lane, float64, shape (n, LANES)."""
+    totals, inverse_units = np.zeros(LANES), 1.0 / units
+    for row in range(indptr.size - 1):
+        remaining = load(rhs, row)
+        for entry in range(np.uint64(indptr[row]), np.uint64(indptr[row + 1])):
+            remaining = minus(remaining, times(load(data, entry), load(solution, np.uint64(indices[entry]))))
+        store(residual, row, remaining)
+        for lane in range(LANES):
+            totals[lane] += (residual[row, lane] * inverse_units[lane]) ** 2
+    norms[:] = np.sqrt(totals)
+
+
+@njit(cache=True)
+def take_lanes(residual: Lanes, factors: Vector, position: Indices, first: int, lanes: Lanes) -> None:
+    """Do as :func:`take_residuals` for residuals of shape (n, LANES) that go to the lanes from ``first`` on."""
+    for unknown in range(position.size):
+        row = np.uint64(position[unknown])
+        for lane in range(LANES):
+            lanes[row, first + lane] = factors[lane] * residual[unknown, lane]
+
+
+@njit(cache=True)
+def add_lanes(lanes: Lanes, first: int, scales: Vector, position: Indices, solution: Lanes) -> None:
+    """Do as :func:`add_corrections` for solutions of shape (n, LANES) in the lanes from ``first`` on."""
+    for unknown in range(position.size):
+        row = np.uint64(position[unknown])
+        for lane in range(LANES):
+            solution[unknown, lane] += scales[lane] * lanes[row, first + lane]
+
+
+@njit(cache=True)
+def separate(lanes: Lanes, columns: Block) -> None:
+    """Write column ``lane`` of ``lanes`` to row ``lane`` of ``columns``: the way back from :func:`interleave`."""
+    for begin in range(0, lanes.shape[0], PIECE):
+        end = min(begin + PIECE, lanes.shape[0])
+        for lane in range(LANES):
+            for row in range(begin, end):
+                columns[lane, row] = lanes[row, lane]
+
+
+@njit(cache=True)
+def is_same(first: Integers, second: Integers) -> bool:
+    """Whether two arrays of integers are the same; most that are not differ in their first piece."""
+    if first.size != second.size:
+        return False
+    for begin in range(0, first.size, PIECE):
+        piece, other = first[begin : begin + PIECE], second[begin : begin + PIECE]
+        difference = 0
+        for place in range(piece.size):
+            difference |= piece[place] ^ other[place]
+        if difference != 0:
+            return False
+    return True
+
+
+def has_same_bits(first: Vector, second: Vector) -> bool:
+    """Whether two arrays of float64 are the same bit by bit."""
+    return is_same(first.view(np.int64), second.view(np.int64))
 
 
 @njit(cache=True)

@@ -7,8 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.linear_systems.lane_factorization.analysis import Analysis
-from kernels.linear_systems.lane_factorization.exchange import add_corrections, interleave, take_residuals
+from kernels.linear_systems.lane_factorization.exchange import (
+    add_corrections,
+    has_same_bits,
+    interleave,
+    take_residuals,
+)
 from kernels.linear_systems.lane_factorization.numeric import TILE, Factors, factorize
+from kernels.linear_systems.lane_factorization.shared import SharedFactors
 from kernels.linear_systems.lane_factorization.substitution import substitute_backward, substitute_forward
 from kernels.linear_systems.lane_factorization.symbolic import MOST_COLUMNS
 from kernels.linear_systems.lane_factorization.vectors import VECTOR_BYTES, lane_array
@@ -33,9 +39,9 @@ class LaneFactors:
     def __init__(self, analysis: Analysis, dtype: Any, symmetric: bool) -> None:
         structure = analysis.structure
         self.lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
-        self._panels, self._updates, self._sources = structure.panels, structure.updates, analysis.sources
-        self._position = analysis.position
-        self._symmetric = symmetric
+        self._analysis, self._symmetric = analysis, symmetric
+        self._last: tuple[int, Vector] | None = None
+        self._shared: SharedFactors | None = None
         # the last entry stays zero: the value of entries that the matrix has not
         self._values = lane_array(len(analysis.indices) + 1, dtype)
         self._values[-1] = 0.0
@@ -50,12 +56,25 @@ class LaneFactors:
 
         The first system fills the lanes that are left.
         """
+        # a copy: the caller may change the matrix
+        self._last = len(data) - 1, data[-1].copy()
         padding = [data[0]] * (self.lanes - len(data))
         interleave((*data, *padding), self._values)
         self._take(residuals, scales)
-        analysed = self._panels, self._updates, self._sources
+        structure = self._analysis.structure
+        analysed = structure.panels, structure.updates, self._analysis.sources
         factorize(*analysed, self._values, self._symmetric, self._factors, self._unknowns)
         self._finish(scales, solutions)
+
+    def shared(self, data: Vector) -> SharedFactors | None:
+        """The factors of a matrix, given by its CSR data, if it was the last of a batch; they are then kept."""
+        if self._shared is not None and self._shared.are_of(data):
+            return self._shared
+        if self._last is not None and has_same_bits(self._last[1], data):
+            lane, kept = self._last
+            self._shared = SharedFactors(self._analysis, kept, self._factors, lane)
+            return self._shared
+        return None
 
     def correct(self, residuals: Block, scales: Vector, solutions: Block) -> None:
         """Solve for residuals, shape (lanes, n), with the factors and add the corrections to the solutions.
@@ -63,15 +82,16 @@ class LaneFactors:
         ``scales``, shape (lanes,), are about the norms of the residuals, lest these underflow in float32.
         """
         self._take(residuals, scales)
-        substitute_forward(self._panels, self._factors.lower, self._unknowns)
+        substitute_forward(self._analysis.structure.panels, self._factors.lower, self._unknowns)
         self._finish(scales, solutions)
 
     def _take(self, residuals: Block, scales: Vector) -> None:
         # the scale of a lane may be subnormal: its residual becomes infinite, and the lane fails
         with np.errstate(over="ignore", divide="ignore"):
             inverse_scales = 1.0 / scales
-        take_residuals(residuals, inverse_scales, self._position, self._unknowns)
+        take_residuals(residuals, inverse_scales, self._analysis.position, self._unknowns)
 
     def _finish(self, scales: Vector, solutions: Block) -> None:
-        substitute_backward(self._panels, self._factors.upper, self._factors.inverse_pivots, self._unknowns)
-        add_corrections(self._unknowns, scales, self._position, solutions)
+        panels, factors = self._analysis.structure.panels, self._factors
+        substitute_backward(panels, factors.upper, factors.inverse_pivots, self._unknowns)
+        add_corrections(self._unknowns, scales, self._analysis.position, solutions)

@@ -10,8 +10,9 @@ from kernels.linear_systems.direct import sparse_lu
 from kernels.linear_systems.krylov_tools import norm
 from kernels.linear_systems.lane_factorization.acceleration import Acceleration
 from kernels.linear_systems.lane_factorization.analysis import Analysis, analyse
-from kernels.linear_systems.lane_factorization.exchange import mirrors, true_residual
+from kernels.linear_systems.lane_factorization.exchange import has_same_bits, mirrors, true_residual
 from kernels.linear_systems.lane_factorization.factors import LaneFactors
+from kernels.linear_systems.lane_factorization.shared import SharedFactors
 from kernels.linear_systems.lane_factorization.vectors import VECTOR_BYTES
 from kernels.linear_systems.types import System, Vector
 from kernels.linear_systems.validation import check_count, check_tolerance, check_vector, is_beyond_rounding, is_finite
@@ -37,8 +38,10 @@ def lane_factorization_sequence(
     without pivoting and at first in float32; refinement in float64 brings each solution to the tolerance, against
     which its true residual is held. Where refinement is slow it minimises the residual over its corrections
     (:class:`~kernels.linear_systems.lane_factorization.acceleration.Acceleration`); where that is too slow the system
-    is factorised in float64, and where that fails too it is solved by SuperLU, with pivoting. A result does not depend
-    on the systems beside it.
+    is factorised in float64, and where that fails too it is solved by SuperLU, with pivoting. The factors of a matrix
+    that comes again are kept, and the lanes hold right-hand sides of it
+    (:class:`~kernels.linear_systems.lane_factorization.shared.SharedFactors`). But for the counts of its work, a result
+    does not depend on the systems beside it.
 
     Parameters
     ----------
@@ -59,7 +62,8 @@ def lane_factorization_sequence(
     result : Result
         ``history`` is the relative residual norm of zero and after each solve with the last factors. Status is as
         from :func:`~kernels.linear_systems.direct.sparse_lu`. ``work`` counts ``iterations`` (solves),
-        ``operator_applications``, ``factorizations`` and ``fallbacks`` (1 where SuperLU solved the system).
+        ``operator_applications``, ``factorizations`` (0 where kept factors were enough) and ``fallbacks`` (1 where
+        SuperLU solved the system).
 
     Raises
     ------
@@ -70,28 +74,33 @@ def lane_factorization_sequence(
     check_tolerance(tolerance)
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-    return _solve_groups(systems, lanes, PRECISIONS[precision], tolerance)
+    return LaneSolver(lanes, PRECISIONS[precision]).solve(systems, tolerance)
 
 
-def _solve_groups(
-    systems: Iterable[System], lanes: int, precisions: Sequence[Any], tolerance: float
-) -> Iterator[tuple[int, Result]]:
-    solver: _PatternSolver | None = None
-    group: list[_Progress] = []
-    solved = 0
-    for system in systems:
-        matrix, rhs = system.matrix, system.rhs
-        fits = solver is not None and solver.analysis.fits(matrix)
-        if solver is not None and (not fits or len(group) == lanes):
-            yield from enumerate(solver.solve(group), solved)
-            solved += len(group)
-            group = []
-        if solver is None or not fits:
-            solver = _PatternSolver(analyse(matrix), precisions, tolerance)
-        check_vector("rhs", rhs, solver.analysis.size)
-        group.append(_Progress(system, matrix.data, np.ascontiguousarray(rhs), norm(rhs)))
-    if solver is not None:
-        yield from enumerate(solver.solve(group), solved)
+class LaneSolver:
+    """Solves sequences as :func:`lane_factorization_sequence` does; keeps factors and memory of the last pattern."""
+
+    def __init__(self, lanes: int = MOST_LANES, precisions: Sequence[Any] = PRECISIONS["auto"]) -> None:
+        self._lanes, self._precisions = lanes, precisions
+        self._solver: _PatternSolver | None = None
+
+    def solve(self, systems: Iterable[System], tolerance: float) -> Iterator[tuple[int, Result]]:
+        """Solve one sequence; see :func:`lane_factorization_sequence`."""
+        group: list[_Progress] = []
+        solved = 0
+        for system in systems:
+            matrix, rhs = system.matrix, system.rhs
+            fits = self._solver is not None and self._solver.analysis.fits(matrix)
+            if self._solver is not None and (not fits or len(group) == self._lanes):
+                yield from enumerate(self._solver.solve(group, tolerance), solved)
+                solved += len(group)
+                group = []
+            if self._solver is None or not fits:
+                self._solver = _PatternSolver(analyse(matrix), self._precisions)
+            check_vector("rhs", rhs, self._solver.analysis.size)
+            group.append(_Progress(system, matrix.data, np.ascontiguousarray(rhs), norm(rhs)))
+        if self._solver is not None:
+            yield from enumerate(self._solver.solve(group, tolerance), solved)
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +111,7 @@ class _Progress:
     data: Vector
     rhs: Vector
     rhs_norm: float
+    symmetric: bool | None = None
     solution: Vector | None = None
     acceleration: Acceleration | None = None
     history: tuple[float, ...] = (1.0,)
@@ -113,9 +123,9 @@ class _Progress:
 class _PatternSolver:
     """Solves groups of systems of one pattern; keeps the memory of the factors from group to group."""
 
-    def __init__(self, analysis: Analysis, precisions: Sequence[Any], tolerance: float) -> None:
+    def __init__(self, analysis: Analysis, precisions: Sequence[Any]) -> None:
         self.analysis = analysis
-        self._tolerance = tolerance
+        self._tolerance = np.nan
         fits_memory = 2 * analysis.structure.entries * VECTOR_BYTES <= MOST_FACTOR_BYTES
         self._precisions = precisions if fits_memory else ()
         mirrored = analysis.sources.lower != analysis.sources.upper
@@ -126,20 +136,50 @@ class _PatternSolver:
         self._mirrored = below[in_order], above[in_order]
         self._factors: dict[tuple[Any, bool], LaneFactors] = {}
 
-    def solve(self, group: list[_Progress]) -> list[Result]:
+    def solve(self, group: list[_Progress], tolerance: float) -> list[Result]:
         """The results of a group, in its order."""
+        self._tolerance = tolerance
         unsolved = [system for system in group if system.rhs_norm != 0.0]
         for dtype in self._precisions:
-            by_symmetry: dict[bool, list[_Progress]] = {}
-            for system in unsolved:
-                symmetric = self._pattern_is_symmetric and mirrors(system.data, *self._mirrored)
-                by_symmetry.setdefault(symmetric, []).append(system)
-            for symmetric, alike in by_symmetry.items():
+            others = self._refine_with_kept(unsolved, dtype)
+            for symmetric, alike in self._by_symmetry(others).items():
                 factors = self._factors_of(dtype, symmetric)
                 for begin in range(0, len(alike), factors.lanes):
                     self._refine(alike[begin : begin + factors.lanes], factors)
             unsolved = [system for system in unsolved if not self._is_done(system)]
         return [self._result(system) for system in group]
+
+    def _refine_with_kept(self, systems: list[_Progress], dtype: Any) -> list[_Progress]:
+        """Solve systems with factors that are kept for them, and return those that need factors of their own."""
+        by_factors: dict[SharedFactors, list[_Progress]] = {}
+        others: list[_Progress] = []
+        for system in systems:
+            shared = self._kept(system.data, dtype)
+            (others if shared is None else by_factors.setdefault(shared, [])).append(system)
+        for symmetric, alike in self._by_symmetry(others).items():
+            first, *rest = alike
+            if rest and all(has_same_bits(first.data, system.data) for system in rest):
+                self._refine([first], self._factors_of(dtype, symmetric))
+                shared = self._kept(first.data, dtype)
+                assert shared is not None
+                by_factors[shared] = rest
+                others = [system for system in others if system not in alike]
+        for shared, alike in by_factors.items():
+            for begin in range(0, len(alike), shared.lanes):
+                others += self._refine_together(alike[begin : begin + shared.lanes], shared)
+        return others
+
+    def _kept(self, data: Vector, dtype: Any) -> SharedFactors | None:
+        candidates = (factors.shared(data) for kind, factors in self._factors.items() if kind[0] is dtype)
+        return next((shared for shared in candidates if shared is not None), None)
+
+    def _by_symmetry(self, systems: list[_Progress]) -> dict[bool, list[_Progress]]:
+        groups: dict[bool, list[_Progress]] = {}
+        for system in systems:
+            if system.symmetric is None:
+                system.symmetric = self._pattern_is_symmetric and mirrors(system.data, *self._mirrored)
+            groups.setdefault(system.symmetric, []).append(system)
+        return groups
 
     def _is_done(self, system: _Progress) -> bool:
         """Whether the tolerance is reached, or nothing that follows can reach it."""
@@ -168,6 +208,34 @@ class _PatternSolver:
         while active:
             factors.correct(residuals, scales, solutions)
             active = self._measure(active, residuals, scales)
+
+    def _refine_together(self, batch: list[_Progress], shared: SharedFactors) -> list[_Progress]:
+        """Refine the solutions of systems of one matrix; return those that need acceleration: they start anew."""
+        units = np.ones(shared.lanes)
+        for lane, system in enumerate(batch):
+            units[lane], system.history = system.rhs_norm, (1.0,)
+        shared.start([system.rhs for system in batch])
+        active, slow = dict(enumerate(batch)), []
+        scales = units.copy()
+        while active:
+            norms = shared.correct(scales, units)
+            going_on = {}
+            for lane, system in active.items():
+                relative = float(norms[lane])
+                system.solves += 1
+                system.applications += 1
+                is_slow = relative > self._tolerance and relative > SLOW * system.history[-1]
+                system.history += (relative,)
+                if is_slow:
+                    slow.append(system)
+                if relative > self._tolerance and not is_slow and len(system.history) <= MOST_STEPS:
+                    going_on[lane], scales[lane] = system, relative * system.rhs_norm
+            if going_on:
+                shared.rest(active.keys() - going_on.keys(), scales)
+            active = going_on
+        for system, solution in zip(batch, shared.solutions(), strict=False):
+            system.solution = solution
+        return slow
 
     def _measure(self, active: dict[int, _Progress], residuals: Any, scales: Vector) -> dict[int, _Progress]:
         """Compute the residuals of the systems in these lanes and return those that shall be refined."""

@@ -1,4 +1,7 @@
-"""Solves with the factors of :mod:`~kernels.linear_systems.lane_factorization.numeric`, all lanes at once."""
+"""Solves with the factors of :mod:`~kernels.linear_systems.lane_factorization.numeric`, all lanes at once.
+
+Factors have shape (entries, lanes), or (entries,) where all lanes share them; the operations on a lane are the same.
+"""
 
 from typing import Any
 
@@ -12,7 +15,7 @@ from kernels.linear_systems.lane_factorization.vectors import load, minus_produc
 Lanes = NDArray[Any]
 Indices = NDArray[np.int32]
 
-COLUMNS = 4
+TILE = 4
 
 
 @njit(cache=True)
@@ -27,13 +30,42 @@ def substitute_panel(panels: Panels, panel: int, lower: Lanes, solution: Lanes) 
     """Solve with one panel of L: its own rows in turn, then those below."""
     first, width = panels.first_column[panel], panels.first_column[panel + 1] - panels.first_column[panel]
     entry = panels.entry_start[panel]
-    for place in range(panels.row_start[panel], panels.row_start[panel + 1]):
-        row = panels.rows[place]
-        value = load(solution, row)
-        for step in range(min(row - first, width)):
-            value = minus_product(value, load(lower, entry + step), load(solution, first + step))
-        store(solution, row, value)
-        entry += width
+    for row in range(1, width):
+        value = load(solution, first + row)
+        for column in range(row):
+            product = load(lower, entry + row * width + column)
+            value = minus_product(value, product, load(solution, first + column))
+        store(solution, first + row, value)
+    rows_below = panels.rows[panels.row_start[panel] + width : panels.row_start[panel + 1]]
+    _subtract_columns(lower, entry + width * width, rows_below, solution, first, width)
+
+
+@njit(forceinline=True)
+def _subtract_columns(lower: Lanes, begin: int, rows_below: Indices, solution: Lanes, first: int, width: int) -> None:
+    """Subtract what a panel's columns contribute to the rows below, four rows at a time."""
+    whole = rows_below.size - rows_below.size % TILE
+    for place in range(0, whole, TILE):
+        row0, row1 = rows_below[place], rows_below[place + 1]
+        row2, row3 = rows_below[place + 2], rows_below[place + 3]
+        value0, value1 = load(solution, row0), load(solution, row1)
+        value2, value3 = load(solution, row2), load(solution, row3)
+        entry = begin + place * width
+        for column in range(width):
+            known = load(solution, first + column)
+            value0 = minus_product(value0, load(lower, entry + column), known)
+            value1 = minus_product(value1, load(lower, entry + width + column), known)
+            value2 = minus_product(value2, load(lower, entry + 2 * width + column), known)
+            value3 = minus_product(value3, load(lower, entry + 3 * width + column), known)
+        store(solution, row0, value0)
+        store(solution, row1, value1)
+        store(solution, row2, value2)
+        store(solution, row3, value3)
+    for place in range(whole, rows_below.size):
+        value = load(solution, rows_below[place])
+        entry = begin + place * width
+        for column in range(width):
+            value = minus_product(value, load(lower, entry + column), load(solution, first + column))
+        store(solution, rows_below[place], value)
 
 
 @njit(cache=True)
@@ -58,8 +90,8 @@ def _subtract_rows_below(
     upper: Lanes, begin: int, rows_below: Indices, solution: Lanes, first: int, width: int
 ) -> None:
     """Subtract what the solution in the rows below contributes to a panel's columns, four columns at a time."""
-    whole = width - width % COLUMNS
-    for column in range(0, whole, COLUMNS):
+    whole = width - width % TILE
+    for column in range(0, whole, TILE):
         value0, value1 = load(solution, first + column), load(solution, first + column + 1)
         value2, value3 = load(solution, first + column + 2), load(solution, first + column + 3)
         entry = begin + column

@@ -61,12 +61,19 @@ def _alignment(vector: Any) -> int:
 
 @vector_intrinsic
 def load(typing_context: Any, array: Any, row: Any) -> Any:  # noqa: ARG001
-    """Row ``row`` of an array of shape (rows, lanes)."""
+    """Row ``row`` of an array of shape (rows, lanes), or element ``row`` of one of shape (rows,) in every lane."""
     lane_vector = LaneVector(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vector = context.get_value_type(lane_vector)
-        return builder.load(_address(context, builder, signature, arguments, vector), align=_alignment(vector))
+        if array.ndim == 2:
+            return builder.load(_address(context, builder, signature, arguments, vector), align=_alignment(vector))
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = context.cast(builder, arguments[1], signature.args[1], types.uintp)
+        index = ir.IntType(32)
+        element = builder.load(builder.gep(data, [place]))
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), element, ir.Constant(index, 0))
+        return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(index, vector.count), None))
 
     return lane_vector(array, row), generate
 
@@ -107,13 +114,23 @@ def gather(typing_context: Any, columns: Any, row: Any, array: Any) -> Any:  # n
 
 @vector_intrinsic
 def minus_product(typing_context: Any, minuend: Any, factor: Any, other: Any) -> Any:  # noqa: ARG001
-    """``minuend - factor * other``."""
+    """``minuend - factor * other``, in one rounding where the machine can."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         product = builder.fmul(arguments[1], arguments[2], flags=_CONTRACT)
         return builder.fsub(arguments[0], product, flags=_CONTRACT)
 
     return minuend(minuend, factor, other), generate
+
+
+@vector_intrinsic
+def minus(typing_context: Any, minuend: Any, subtrahend: Any) -> Any:  # noqa: ARG001
+    """``minuend - subtrahend``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.fsub(arguments[0], arguments[1])
+
+    return minuend(minuend, subtrahend), generate
 
 
 @vector_intrinsic

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from kernels.linear_systems.adaptive import ARM_NAMES, AdaptiveSolver, adaptive_
 from kernels.linear_systems.adaptive.arms import make_arms
 from kernels.linear_systems.adaptive.features import Pattern, look_at
 from kernels.linear_systems.adaptive.policy import OptimisticPolicy
+from kernels.linear_systems.lane_factorization.factors import LaneFactors
 from kernels.result import Status
 
 
@@ -112,6 +114,10 @@ class TestFeatures:
         stretched.data[across] *= 100.0
         assert features_of(stretched).anisotropy == 100.0
 
+    def test_a_repeated_matrix_is_another_kind_of_system(self):
+        features = features_of(poisson(12))
+        assert replace(features, repeated=True).context != features.context
+
     def test_scaling_a_matrix_leaves_its_context(self):
         matrix = convection_diffusion(12)
         assert features_of(canonical(1e-6 * matrix)).context == features_of(matrix).context
@@ -135,6 +141,23 @@ class TestArms:
             (result,) = arm.solve([one], 1e-8)
             if result.converged:
                 assert arm.cost(features, result.work) >= least > 0.0
+
+    def test_lanes_cost_less_where_factors_are_kept_and_more_where_there_are_two(self):
+        (lanes,) = (arm for arm in make_arms() if arm.name == "lanes")
+        once = features_of(poisson(40))
+        assert lanes.least_cost(replace(once, repeated=True)) < 0.5 * lanes.least_cost(once)
+        assert lanes.least_cost(once) < lanes.least_cost(features_of(convection_diffusion(40)))
+
+    def test_a_batch_shares_the_factorisation_in_double_precision(self):
+        (lanes,) = (arm for arm in make_arms() if arm.name == "lanes")
+        hard = systems_of("darcy-thresholded", 16, grid=48, high=1e7, low=1.0)
+        results = lanes.solve(hard, 1e-10)
+        rescued = sum(result.work["factorizations"] > 1 for result in results)
+        assert 0 < rescued < 16
+        features = [features_of(one.matrix) for one in hard]
+        costs = lanes.costs(features, results)
+        assert len(set(costs)) == 1
+        assert costs[0] == (1 + math.ceil(rescued / 8)) * lanes.least_cost(features[0])
 
     def test_only_grids_have_dimensions(self):
         assert Pattern(poisson(5)).dimensions == 2
@@ -177,6 +200,47 @@ class TestSequence:
         waves = systems_of("helmholtz", 12, grid=65, wave_number=20.0)
         chosen = names(solved([one for pair in zip(flows, waves, strict=True) for one in pair]), "chosen")
         assert chosen == ["grid-multigrid", "lanes"] * 12
+
+    def test_of_a_repeated_matrix_the_factors_are_kept(self):
+        results = solved(systems_of("poisson", 40, grid=48))
+        assert names(results, "chosen") == ["grid-multigrid"] * 2 + ["lanes"] * 38
+        assert sum(result.work["cost"] for result in results[18:]) < 0.4 * sum(
+            result.work["cost"] for result in solved(systems_of("poisson", 40, grid=48), arms=["grid-multigrid"])[18:]
+        )
+
+    def test_a_matrix_that_its_owner_changes_in_place_is_looked_at_again(self):
+        symmetric, other = (
+            systems_of("helmholtz", 1, grid=16, wave_number=12.0)[0].matrix,
+            convection_diffusion(15, 0.8),
+        )
+        matrix, solver = symmetric.copy(), AdaptiveSolver(["amg-gmres"])
+        chosen = []
+        for data in (symmetric.data, symmetric.data, symmetric.data, other.data, other.data, symmetric.data):
+            matrix.data[:] = data
+            [(_, result)] = solver.solve([system(matrix, np.ones(225))], 1e-8)
+            assert np.linalg.norm(matrix @ result.value - 1.0) <= 1e-8 * 15
+            chosen += names([result], "chosen")
+        # algebraic multigrid with GMRES is for matrices that are not symmetric
+        assert [name == "amg-gmres" for name in chosen] == [False, False, False, True, True, False]
+
+    def test_matrices_repeated_twice_only_do_not_look_as_if_factors_were_kept(self):
+        flows = [one for one in systems_of("darcy-lognormal", 40, grid=64) for _ in range(2)]
+        chosen = names(solved(flows), "chosen")
+        assert chosen[::2] == ["grid-multigrid"] * 40
+        assert chosen[33::2] == ["grid-multigrid"] * 24
+
+    def test_symmetric_and_other_matrices_in_turn_fill_their_own_lanes(self, monkeypatch):
+        symmetric, other = FAMILIES["darcy"](16), FAMILIES["convection"](16)
+        batches, factorize = [], LaneFactors.factorize
+
+        def count(self, data, *arguments):
+            batches.append(len(data))
+            factorize(self, data, *arguments)
+
+        monkeypatch.setattr(LaneFactors, "factorize", count)
+        results = solved([one for pair in zip(symmetric, other, strict=True) for one in pair], arms=["lanes"])
+        assert all(result.converged for result in results)
+        assert batches == [16, 16]
 
     def test_what_fails_is_done_by_another_and_counted(self):
         (waves,) = systems_of("helmholtz", 1, grid=64, wave_number=40.0)

@@ -11,8 +11,9 @@ from scipy.sparse.linalg import spsolve
 from kernels.linear_systems.lane_factorization import analyse, lane_factorization_sequence, solver
 from kernels.linear_systems.lane_factorization.acceleration import Acceleration
 from kernels.linear_systems.lane_factorization.analysis import minimum_degree
-from kernels.linear_systems.lane_factorization.exchange import interleave
+from kernels.linear_systems.lane_factorization.exchange import has_same_bits, interleave
 from kernels.linear_systems.lane_factorization.ordering import nested_dissection
+from kernels.linear_systems.lane_factorization.solver import LaneSolver
 from kernels.linear_systems.lane_factorization.symbolic import analyse_order, elimination_cost
 from kernels.linear_systems.lane_factorization.vectors import lane_array
 from kernels.result import Status
@@ -272,6 +273,103 @@ def test_acceleration_leaves_a_solution_as_it_is_when_a_correction_changes_nothi
     acceleration.minimise(solution, residual)
     np.testing.assert_array_equal(solution, 0.0)
     np.testing.assert_array_equal(residual, 1.0)
+
+
+# factors that are kept
+
+
+def bytes_of(results):
+    return [(result.value.tobytes(), result.history.tobytes(), result.status) for result in results]
+
+
+def systems_of_one(matrix, count, seed=3):
+    rhs = np.random.default_rng(seed).standard_normal((count, matrix.shape[0]))
+    return [system(matrix.copy(), one) for one in rhs]
+
+
+def factorizations(results):
+    return [result.work["factorizations"] for result in results]
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "float64"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_matrix_is_factorised_once_and_its_solutions_are_those_of_a_mixed_group_bit_by_bit(family, precision):
+    make, size = FAMILIES[family]
+    systems = systems_of_one(make(size, 0), 19)
+    together = solve(systems, precision=precision)
+    assert factorizations(together) == [1] + [0] * 18
+    others = systems_of(family, 3, start=20)
+    for position in (0, 1, 15, 18):
+        alone, mixed = (solve(company, precision=precision) for company in ([systems[position]], others))
+        company = solve([*others, systems[position]], precision=precision)
+        assert bytes_of(alone) == bytes_of([company[-1]]) == bytes_of([together[position]])
+        assert bytes_of(mixed) == bytes_of(company[:-1])
+        assert company[-1].work["factorizations"] == 1
+
+
+def test_kept_factors_serve_later_groups_and_sequences():
+    matrix, other = diffusion(12, 0), diffusion(12, 1)
+    keeping = LaneSolver(lanes=4)
+    first = [result for _, result in keeping.solve(systems_of_one(matrix, 1), 1e-8)]
+    second = [result for _, result in keeping.solve(systems_of_one(matrix, 6), 1e-8)]
+    third = [result for _, result in keeping.solve([*systems_of_one(other, 1), *systems_of_one(matrix, 2)], 1e-8)]
+    assert factorizations(first + second + third) == [1, *[0] * 6, 1, 0, 0]
+    assert bytes_of(second) == bytes_of(solve(systems_of_one(matrix, 6)))
+
+
+def test_matrices_in_turn_are_told_apart():
+    matrices = [diffusion(12, seed) for seed in (0, 0, 0, 1, 1, 0, 2, 2, 2, 0, 0)]
+    rhs = np.random.default_rng(4).standard_normal((len(matrices), 144))
+    systems = [system(*pair) for pair in zip(matrices, rhs, strict=True)]
+    for lanes in (1, 2, 3, 16):
+        for item, result in zip(systems, solve(systems, lanes=lanes), strict=True):
+            assert bytes_of([result]) == bytes_of(solve([item]))
+
+
+def test_a_matrix_that_its_owner_changes_in_place_is_factorised_again():
+    matrix = diffusion(12, 0)
+    keeping, rhs = LaneSolver(), np.ones(144)
+    for entry in (3.0, 4.0, 5.0):
+        matrix.data[0] = entry
+        [(_, result)] = keeping.solve([system(matrix, rhs)], 1e-8)
+        assert result.work["factorizations"] == 1
+        np.testing.assert_allclose(matrix @ result.value, rhs, rtol=0, atol=1e-6)
+
+
+def test_equal_matrices_whose_refinement_is_slow_are_accelerated_as_ever():
+    matrix = near_resonance(1e-7, 5)
+    systems = systems_of_one(matrix, 6)
+    results = solve(systems)
+    assert bytes_of(results) == [found for item in systems for found in bytes_of(solve([item]))]
+    assert any(result.work["operator_applications"] > result.work["iterations"] for result in results)
+
+
+def test_kept_factors_in_double_precision_replace_those_in_single():
+    systems = systems_of_one(high_contrast(7.0), 20)
+    results = solve(systems)
+    assert bytes_of(results) == [found for item in systems for found in bytes_of(solve([item]))]
+    # single precision is tried again, double is kept
+    assert factorizations(results) == [2] + [1] * 19
+
+
+def test_nan_in_a_repeated_matrix_is_found_each_time():
+    matrix = diffusion(6, 0)
+    matrix.data[4] = np.nan
+    systems = [*systems_of_one(matrix, 3), *systems_of_one(diffusion(6, 0), 2)]
+    statuses = [result.status for result in solve(systems, lanes=2)]
+    assert statuses == [Status.NOT_FINITE] * 3 + [Status.CONVERGED] * 2
+
+
+@FINE
+@given(size=st.integers(0, 600), place=st.integers(0, 599), bit=st.integers(0, 63))
+def test_arrays_that_differ_in_one_bit_are_not_the_same(size, place, bit):
+    first = np.random.default_rng(size).standard_normal(size)
+    second = first.copy()
+    assert has_same_bits(first, second)
+    assert not has_same_bits(first, np.ones(size + 1))
+    if place < size:
+        second.view(np.uint64)[place] ^= np.uint64(1) << np.uint64(bit)
+        assert not has_same_bits(first, second)
 
 
 THOUSAND = {
