@@ -162,7 +162,7 @@ def select_results(claim: Claim, tables: Mapping[str, xr.Dataset]) -> xr.Dataset
     import pandas as pd
     import xarray as xr
 
-    parts = [tables[name].drop_vars("history", errors="ignore") for name in claim.problem]
+    parts = [tables[name].set_coords("repetition").drop_vars("history", errors="ignore") for name in claim.problem]
     names = pd.Index(claim.problem, name="problem")
     return xr.concat(parts, names, join="outer", coords="minimal", compat="override", combine_attrs="drop")
 

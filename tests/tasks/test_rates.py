@@ -14,8 +14,8 @@ def tables(exponent=1.5, missing=()):
     for name, size in SIZES.items():
         cost = size**exponent * np.array([[1.0, 5.0], [3.0, 5.0], [1.0, 5.0], [3.0, 5.0]])
         made[name] = xr.Dataset(
-            {"cost": (("instance", "contender"), cost)},
-            {"contender": ["new", "old"], "repetition": ("instance", [0, 0, 1, 1])},
+            {"cost": (("instance", "contender"), cost), "repetition": ("instance", [0, 0, 1, 1])},
+            {"contender": ["new", "old"]},
         )
         if name in missing:
             made[name] = made[name].sel(contender=["old"])
