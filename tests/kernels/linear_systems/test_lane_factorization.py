@@ -16,6 +16,7 @@ from kernels.linear_systems.lane_factorization.ordering import nested_dissection
 from kernels.linear_systems.lane_factorization.solver import LaneSolver
 from kernels.linear_systems.lane_factorization.symbolic import analyse_order, elimination_cost
 from kernels.linear_systems.lane_factorization.vectors import lane_array
+from kernels.linear_systems.validation import is_beyond_rounding
 from kernels.result import Status
 
 FINE = settings(max_examples=25, derandomize=True, deadline=None)
@@ -398,8 +399,9 @@ def test_each_of_a_thousand_systems_has_the_residual_asked_for_or_says_that_it_h
             assert result.history[-1] == pytest.approx(relative, rel=1e-6, abs=rounding)
             assert result.converged == (result.history[-1] <= 1e-8)
             assert result.status in {Status.CONVERGED, Status.STAGNATED}
-            # only what SuperLU could not solve either may be missed
-            assert result.converged or result.work["fallbacks"] == 1
+            # only what SuperLU could not solve either may be missed, and what no solver can
+            given_up = result.work["fallbacks"] == 1 or is_beyond_rounding(matrix, vector, result.value, 1e-8)
+            assert result.converged or given_up
 
 
 def test_values_beyond_single_precision_are_solved():

@@ -1,0 +1,1 @@
+"""Samples from statistical models, and real ones."""
