@@ -1,0 +1,1 @@
+"""What models are made smaller or cheaper on: tokens of attention."""

@@ -1,0 +1,1 @@
+"""Studies of smaller and cheaper models."""

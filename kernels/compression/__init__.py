@@ -1,0 +1,1 @@
+"""Methods that make models smaller or cheaper to evaluate."""

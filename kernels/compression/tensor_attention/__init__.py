@@ -1,0 +1,1 @@
+"""Attention over tuples of tokens: exact, by polynomial features and by sampling."""
