@@ -18,6 +18,8 @@ from tasks.results import DISTANCE, TIMINGS, results_url
 from tasks.scoring import load_table
 from tasks.study import Size
 
+pytestmark = pytest.mark.timeout(400)  # a study's first test runs it twice, and on a new machine compiles its kernels
+
 
 @pytest.fixture(scope="module", params=list(study_families()))
 def study(request):
