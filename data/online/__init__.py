@@ -1,0 +1,1 @@
+"""Problems of learning from replies: bandits whose rewards a method pays to see."""
