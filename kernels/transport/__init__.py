@@ -1,0 +1,1 @@
+"""Optimal transport between discrete measures, most of it with entropic regularisation."""
