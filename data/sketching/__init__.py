@@ -1,0 +1,1 @@
+"""Regression problems on which sketches and samples of rows differ."""

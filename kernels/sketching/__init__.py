@@ -1,0 +1,1 @@
+"""Random sketches of tall matrices and row sampling: small problems that stand for large ones."""
