@@ -1,0 +1,1 @@
+"""Greedy block coordinate descent: blocks, rules and updates, forests by message passing, bounded problems."""
