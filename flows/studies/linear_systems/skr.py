@@ -348,6 +348,7 @@ STUDY = Study(
     "solves them in that order and hands a space of harmonic Ritz vectors on from each to the next. So "
     "every system starts with its slow directions deflated.",
     surprises="The saving comes from deflated restarting and recycling; sorting adds 0 to 2 %, not the ablation's "
-    "10 %. The paper's published Darcy matrices are not those of its text: on them restarted GMRES stagnates, and only there "
+    "10 %. The paper's published Darcy matrices are not those of its text: on them restarted GMRES stagnates, "
+    "and only there "
     "are its ratios reached.",
 )
