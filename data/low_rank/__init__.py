@@ -1,0 +1,1 @@
+"""Low-rank matrices and what is observed of them."""

@@ -1,0 +1,1 @@
+"""Studies of the family low_rank."""

@@ -1,0 +1,1 @@
+"""What the studies of matrix completion share."""

@@ -1,0 +1,1 @@
+"""Low-rank matrices: completion from few entries."""
