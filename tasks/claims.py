@@ -159,11 +159,10 @@ def select_results(claim: Claim, tables: Mapping[str, xr.Dataset]) -> xr.Dataset
     """
     if isinstance(claim.problem, str):
         return tables[claim.problem]
-    import pandas as pd
     import xarray as xr
 
     parts = [tables[name].set_coords("repetition").drop_vars("history", errors="ignore") for name in claim.problem]
-    names = pd.Index(claim.problem, name="problem")
+    names = xr.DataArray(list(claim.problem), dims="problem", name="problem")
     return xr.concat(parts, names, join="outer", coords="minimal", compat="override", combine_attrs="drop")
 
 
