@@ -176,7 +176,8 @@ def generate_shard(data_set: DataSet, url: str, shard: int) -> dict[str, Any]:
     }
     unsolved, seconds = 0, 0.0
     if data_set.solver is not None:
-        instances = [data_set.problem.assemble(instance) for instance in fields]
+        with threadpool_limits(1):
+            instances = [data_set.problem.assemble(instance) for instance in fields]
         outcomes = run_contender(data_set.solver, instances, data_set.seed, rows.start)
         arrays |= _solutions(data_set, instances, outcomes)
         unsolved = sum(not outcome.result.converged for outcome in outcomes)

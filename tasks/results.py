@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from data.problem import Variable
 from tasks.contenders import Outcome, run_contender, status_code, status_legend
@@ -111,19 +112,22 @@ def run_shard(results: ResultSet, data_url: str, folder: str, shard: int) -> dic
     cold or a warm machine. Returns the failures and the counts of unsolved instances for the log.
     """
     data_set = results.data_set
-    instances = load_instances(data_set, data_url, shard)
+    with threadpool_limits(1):
+        instances = load_instances(data_set, data_url, shard)
     first = data_set.layout().rows(shard).start
     turn = shard % len(results.contenders)
     order = [*results.contenders[turn:], *results.contenders[:turn]]
     outcomes = {c.name: run_contender(c, instances, data_set.seed, first, results.budget) for c in order}
     by_contender = [outcomes[contender.name] for contender in results.contenders]
+    with threadpool_limits(1):  # the rounding of BLAS depends on its number of threads
+        arrays = _arrays(results, instances, by_contender)
     timings = {
         name: np.array([[getattr(outcome, name) for outcome in column] for column in by_contender]).T
         for name in TIMINGS
     }
     # The timings go first: the digest of the results is what says that a shard is done.
     write_shard(timings_url(folder), results.timing_layout(), shard, timings)
-    write_shard(results_url(folder), results.layout(), shard, _arrays(results, instances, by_contender))
+    write_shard(results_url(folder), results.layout(), shard, arrays)
     failures = {
         name: next(outcome.failure for outcome in column if outcome.failure)
         for name, column in outcomes.items()

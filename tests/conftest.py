@@ -27,6 +27,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # a first call m
 hypothesis.settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep on one process what shares a fixture of its module: a file or, where a file runs over studies, a study."""
     for item in items:

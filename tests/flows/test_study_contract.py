@@ -124,7 +124,8 @@ def doctored_tables(claim, tables):
         doctored = table["contender"] == contender
         if "problem" in table.dims:  # growth from problem to problem shows only where one of them changes
             doctored = doctored & (table["problem"] == table["problem"][-1])
-        yield table.assign({variable: table[variable] * (1 + (factor - 1) * doctored)})
+        enlarged = doctored * float(factor > 1)  # what is zero, too
+        yield table.assign({variable: table[variable] * (1 + (factor - 1) * doctored) + enlarged})
 
 
 def needs(claim, rest):
