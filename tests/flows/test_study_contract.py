@@ -111,7 +111,8 @@ def test_every_metric_is_measured(study, tables):
 
 def test_every_claim_can_come_out_either_way(plan, study, tables):
     for claim in study.claims(plan.settings):
-        verdicts = {judge(claim, doctored, list(TIMINGS)).verdict for doctored in doctored_tables(claim, tables)}
+        with np.errstate(all="ignore"):  # logarithms of what is doctored to be negative
+            verdicts = {judge(claim, doctored, list(TIMINGS)).verdict for doctored in doctored_tables(claim, tables)}
         assert {"holds", "fails"} <= verdicts, (claim.where, claim.name, verdicts)
 
 
@@ -124,8 +125,9 @@ def doctored_tables(claim, tables):
         doctored = table["contender"] == contender
         if "problem" in table.dims:  # growth from problem to problem shows only where one of them changes
             doctored = doctored & (table["problem"] == table["problem"][-1])
-        enlarged = doctored * float(factor > 1)  # what is zero, too
-        yield table.assign({variable: table[variable] * (1 + (factor - 1) * doctored) + enlarged})
+        yield table.assign({variable: table[variable] * (1 + (factor - 1) * doctored)})
+        # zeros stay zeros, and differences scatter: so also one value for all
+        yield table.assign({variable: table[variable].where(~doctored, factor if factor > 1 else -1 / factor)})
 
 
 def needs(claim, rest):
