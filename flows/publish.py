@@ -14,7 +14,7 @@ from flows.plan import store_root
 from flows.registry import find_study, study_families
 from flows.study_record import PAPER_FIGURE
 from tasks.study import Size
-from tasks.tracking import finished_runs, nothing_logged, open_tracking
+from tasks.tracking import REPORT, finished_runs, nothing_logged, open_tracking, read_document
 
 _CANDIDATES = 100
 
@@ -31,7 +31,8 @@ def publish_studies(studies: Sequence[str], store: str, folder: str) -> dict[str
     if nothing_logged(root):
         raise InputError(f"nothing was ever logged for the store {root}: run `assay run STUDY` first")
     client = open_tracking(root)
-    runs = {name: _last_default_run(client, find_study(name).name) for name in studies or study_families()}
+    chosen = {name: find_study(name) for name in studies or study_families()}
+    runs = {name: _last_default_run(client, name) for name in chosen}
     if missing := [name for name, run in runs.items() if run is None and studies]:
         raise InputError(
             f"no run of {', '.join(missing)} at the default size in the store {root}: `assay run` it first"
@@ -43,7 +44,7 @@ def publish_studies(studies: Sequence[str], store: str, folder: str) -> dict[str
         if run is None:
             continue
         run_id, report = run
-        study = find_study(name)
+        study = chosen[name]
         (pages / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
         (pages / f"{name}.md").write_text(study_page(study, report))
         written += [pages / f"{name}.json", pages / f"{name}.md"]
@@ -59,9 +60,7 @@ def publish_studies(studies: Sequence[str], store: str, folder: str) -> dict[str
 
 def _last_default_run(client: MlflowClient, name: str) -> tuple[str, dict[str, Any]] | None:
     for run in finished_runs(client, name, f"params.size = '{Size.DEFAULT.value}'", limit=_CANDIDATES):
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(client.download_artifacts(run.info.run_id, "report.json", scratch))
-            report: dict[str, Any] = json.loads(path.read_text())
+        report: dict[str, Any] = read_document(client, run.info.run_id, REPORT)
         if not report["settings"]:
             return run.info.run_id, report
     return None

@@ -1,8 +1,5 @@
 """Running a logged study again in a store of its own, and holding the new numbers against the old."""
 
-import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -11,7 +8,7 @@ from mlflow.exceptions import MlflowException
 from data.validation import InputError
 from tasks.cluster import LOCAL
 from tasks.study import Size
-from tasks.tracking import nothing_logged, open_tracking
+from tasks.tracking import REPORT, nothing_logged, open_tracking, read_document
 
 RELATIVE_TOLERANCE = 1e-9
 
@@ -36,10 +33,9 @@ def logged_request(root: str, run_id: str) -> tuple[dict[str, Any], dict[str, An
 
 
 def _report(client: MlflowClient, run_id: str) -> dict[str, Any]:
-    if not any(item.path == "report.json" for item in client.list_artifacts(run_id)):
+    if not any(item.path == REPORT for item in client.list_artifacts(run_id)):
         raise InputError(f"run {run_id} is not the parent run of a study: give the id that `assay run` prints")
-    with tempfile.TemporaryDirectory() as folder:
-        report: dict[str, Any] = json.loads(Path(client.download_artifacts(run_id, "report.json", folder)).read_text())
+    report: dict[str, Any] = read_document(client, run_id, REPORT)
     return report
 
 

@@ -10,7 +10,7 @@ from tasks.figures import claims_figure, convergence_figure
 from tasks.provenance import environment, machine, source_digest
 from tasks.scoring import in_plain_words, median_curve
 from tasks.stages import load_tables
-from tasks.tracking import Record, StoredInput
+from tasks.tracking import REPORT, Record, StoredInput
 
 PAPER_FIGURE = "figures/paper.png"
 
@@ -82,7 +82,7 @@ def study_record(
             },
         },
         documents={
-            "report.json": {
+            REPORT: {
                 **request,
                 "claims": [judgement.as_dict() for judgement in judgements],
                 "contenders": rows,

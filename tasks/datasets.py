@@ -164,20 +164,20 @@ class DataSet:
         return Description(coordinates, attributes, of_variables)
 
 
+# the rounding of BLAS depends on its number of threads
+@threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]
 def generate_shard(data_set: DataSet, url: str, shard: int) -> dict[str, Any]:
     """Make and write one shard (runs on a Dask worker); returns how many of its instances are unsolved."""
     layout = data_set.layout()
     rows = layout.rows(shard)
-    with threadpool_limits(1):  # the rounding of BLAS depends on its number of threads
-        fields = [data_set.draw(index) for index in range(rows.start, rows.stop)]
+    fields = [data_set.draw(index) for index in range(rows.start, rows.stop)]
     arrays = {
         name: np.stack([np.asarray(instance[name], variable.dtype) for instance in fields])
         for name, variable in data_set.problem.variables().items()
     }
     unsolved, seconds = 0, 0.0
     if data_set.solver is not None:
-        with threadpool_limits(1):
-            instances = [data_set.problem.assemble(instance) for instance in fields]
+        instances = [data_set.problem.assemble(instance) for instance in fields]
         outcomes = run_contender(data_set.solver, instances, data_set.seed, rows.start)
         arrays |= _solutions(data_set, instances, outcomes)
         unsolved = sum(not outcome.result.converged for outcome in outcomes)

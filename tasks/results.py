@@ -105,6 +105,8 @@ def timings_url(folder: str) -> str:
     return join_url(folder, "timings.zarr")
 
 
+# the rounding of BLAS depends on its number of threads
+@threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]
 def run_shard(results: ResultSet, data_url: str, folder: str, shard: int) -> dict[str, Any]:
     """Run all contenders on one shard and write what they did (runs on a Dask worker).
 
@@ -112,22 +114,19 @@ def run_shard(results: ResultSet, data_url: str, folder: str, shard: int) -> dic
     cold or a warm machine. Returns the failures and the counts of unsolved instances for the log.
     """
     data_set = results.data_set
-    with threadpool_limits(1):
-        instances = load_instances(data_set, data_url, shard)
+    instances = load_instances(data_set, data_url, shard)
     first = data_set.layout().rows(shard).start
     turn = shard % len(results.contenders)
     order = [*results.contenders[turn:], *results.contenders[:turn]]
     outcomes = {c.name: run_contender(c, instances, data_set.seed, first, results.budget) for c in order}
     by_contender = [outcomes[contender.name] for contender in results.contenders]
-    with threadpool_limits(1):  # the rounding of BLAS depends on its number of threads
-        arrays = _arrays(results, instances, by_contender)
     timings = {
         name: np.array([[getattr(outcome, name) for outcome in column] for column in by_contender]).T
         for name in TIMINGS
     }
     # The timings go first: the digest of the results is what says that a shard is done.
     write_shard(timings_url(folder), results.timing_layout(), shard, timings)
-    write_shard(results_url(folder), results.layout(), shard, arrays)
+    write_shard(results_url(folder), results.layout(), shard, _arrays(results, instances, by_contender))
     failures = {
         name: next(outcome.failure for outcome in column if outcome.failure)
         for name, column in outcomes.items()

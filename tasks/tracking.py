@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # most of what is logged has no figures
     from matplotlib.figure import Figure
 
 IDENTITY = "assay.identity"
+REPORT = "report.json"  # the document of a study's parent run
 TIMEOUT = 10
 _BATCH = 1000
 _PARAM_LENGTH = 6000
@@ -161,6 +163,12 @@ def finished_runs(client: MlflowClient, experiment: str, filters: str = "", limi
             [found.experiment_id], " and ".join(conditions), max_results=limit, order_by=["attributes.start_time DESC"]
         )
     )
+
+
+def read_document(client: MlflowClient, run_id: str, path: str) -> Any:
+    """A document that a run holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        return json.loads(Path(client.download_artifacts(run_id, path, folder)).read_text())
 
 
 def _log(client: MlflowClient, experiment_id: str, record: Record, run: Run | None, parent: str | None) -> Run:

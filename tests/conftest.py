@@ -32,8 +32,7 @@ def pytest_collection_modifyitems(items):
     """Keep on one process what shares a fixture of its module: a file or, where a file runs over studies, a study."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        study = parameters.get("study", "") if "study" in getattr(item, "fixturenames", ()) else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path} {study}"))
+        item.add_marker(pytest.mark.xdist_group(f"{item.path} {parameters.get('study', '')}"))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Arms whose rewards are linear in few features, but for a bounded error that may be chosen against the learner."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -102,9 +103,9 @@ class _SparseBandit(Problem):
             "rewards": Variable(("arm",), (count,), "linear model and its error"),
         }
 
+    @abstractmethod
     def _shape(self) -> tuple[int, int]:
         """The number of arms and that of features."""
-        raise NotImplementedError
 
     def assemble(self, fields: Fields) -> MisspecifiedBandit:
         """The bandit, without its parameter."""
