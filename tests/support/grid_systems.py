@@ -38,3 +38,20 @@ def random_dominant(size, seed, symmetric=False):
 
 def system(matrix, rhs):
     return SimpleNamespace(matrix=matrix, rhs=rhs, parameters=np.zeros(0))
+
+
+def diffusion(side, seed):
+    """-div(a grad u) with a random coefficient."""
+    random = np.random.default_rng(seed)
+    edges = canonical(sp.triu(poisson(side), 1)).tocoo()
+    conductance = np.exp(random.standard_normal(edges.nnz))
+    off_diagonal = sp.coo_array((-conductance, edges.coords), shape=edges.shape)
+    off_diagonal = off_diagonal + off_diagonal.T
+    return canonical(sp.diags_array(0.1 - off_diagonal.sum(axis=1)) + off_diagonal)
+
+
+def arrow(size, seed):
+    random = np.random.default_rng(seed)
+    dense = np.diag(2.0 + random.random(size))
+    dense[0, 1:] = dense[1:, 0] = random.standard_normal(size - 1) / np.sqrt(size)
+    return canonical(dense)
