@@ -40,9 +40,10 @@ lock:  ## renew the locks from the .in files
 	  $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes -c requirements.lock requirements-$$extra.in -o requirements-$$extra.lock || exit 1; \
 	done
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock requirements-jax.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-jax.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,14 @@ def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str
     Raises
     ------
     InputError
-        For settings that are not allowed or need more memory than a worker should take.
+        For settings that are not allowed or need more memory than a worker should take, and where the study's extra
+        package is not installed.
     """
+    if study.extra and find_spec(study.extra) is None:
+        raise InputError(
+            f"the study {study.name} needs {study.extra}, which is not installed: "
+            f"pip install --require-hashes --no-deps -r requirements-{study.extra}.lock"
+        )
     settings = resolve_settings(study, size, overrides)
     try:
         problems = study.problems(settings)

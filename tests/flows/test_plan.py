@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,12 @@ def test_a_plan_says_what_is_there(tmp_path):
         generate_shard(data_set, url, shard)
     complete_store(url)
     assert (planned.stores()[0].state, planned.stores()[0].shards_present) == ("complete", 3)
+
+
+def test_a_study_whose_extra_package_is_missing_is_refused_with_the_command_that_installs_it(tmp_path):
+    with pytest.raises(InputError, match=r"needs no_such.*requirements-no_such\.lock"):
+        plan_study(replace(SUMS, extra="no_such"), Size.SMALL, {}, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_replace_those_of_the_size():
