@@ -15,6 +15,12 @@ from data.validation import InputError
 
 LOCAL = "local"
 CONNECT_TIMEOUT = 10
+CONFIGURATION = {
+    "distributed.worker.memory.terminate": False,
+    "distributed.admin.tick.limit": "1h",
+    # the profiler calls sys._current_frames, in which CPython 3.11 before 3.11.9 can hang for ever (gh-106883)
+    "distributed.worker.profile.enabled": False,
+}
 
 
 class ClusterError(InputError):
@@ -36,9 +42,8 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
         check_scheduler(scheduler)
         yield scheduler
         return
-    quiet = {"distributed.worker.memory.terminate": False, "distributed.admin.tick.limit": "1h"}
     with (
-        dask.config.set(quiet),
+        dask.config.set(CONFIGURATION),
         LocalCluster(
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,

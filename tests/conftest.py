@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
     """Keep on one process what shares a fixture of its module: a file or, where a file runs over studies, a study."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        item.add_marker(pytest.mark.xdist_group(f"{item.path} {parameters.get('study', '')}"))
+        item.add_marker(pytest.mark.xdist_group(f"{item.location[0]} {parameters.get('study', '')}"))
 
 
 @pytest.fixture(scope="session")
@@ -57,17 +57,23 @@ def dask_cluster():
 @pytest.fixture(scope="session")
 def single_worker():
     """The address of a cluster of one worker, a thread of this process."""
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # None alone asks for port 8787
-        memory_limit=0,
-        silence_logs=logging.ERROR,
-    ) as cluster:
+    from tasks.cluster import CONFIGURATION
+
+    with (
+        dask.config.set(CONFIGURATION),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # None alone asks for port 8787
+            memory_limit=0,
+            silence_logs=logging.ERROR,
+        ) as cluster,
+    ):
         yield cluster.scheduler_address
 
 

@@ -1,5 +1,6 @@
 import socket
 
+import dask
 import psutil
 import pytest
 from distributed import Client
@@ -33,6 +34,13 @@ def test_the_local_cluster_listens_on_loopback_only_and_stops(monkeypatch):
 
 def _listening(processes):
     return {c.laddr for process in processes for c in process.net_connections() if c.status == "LISTEN"}
+
+
+def test_workers_do_not_run_the_profiler_in_which_python_can_hang():
+    with open_cluster(workers=1) as address, connect(address) as client:
+        assert client.run(dask.config.get, "distributed.worker.profile.enabled") == dict.fromkeys(
+            client.scheduler_info()["workers"], False
+        )
 
 
 def test_a_cluster_opens_in_the_background():
