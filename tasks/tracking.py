@@ -14,6 +14,7 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from numpy.typing import NDArray
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # most of what is logged has no figures
 IDENTITY = "assay.identity"
 REPORT = "report.json"  # the document of a study's parent run
 TIMEOUT = 10
-_BATCH = 1000
+_BATCH = 1000  # parameters and metrics; MLflow refuses more
 _PARAM_LENGTH = 6000
 
 Curve = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -172,21 +173,25 @@ def read_document(client: MlflowClient, run_id: str, path: str) -> Any:
 
 
 def _log(client: MlflowClient, experiment_id: str, record: Record, run: Run | None, parent: str | None) -> Run:
+    children: Mapping[str, Run] = {}
     if run is None:
-        tags = {IDENTITY: canonical_digest(record.identity), "assay.parent": "no" if parent else "yes"}
+        tags = {IDENTITY: canonical_digest(record.identity), "assay.parent": "no" if parent else "yes", **record.tags}
         tags |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
         run = client.create_run(experiment_id, int(time.time() * 1000), tags, record.name)
+    elif run.info.status != "FINISHED":
+        client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in record.tags.items()])
+        children = _children(client, experiment_id, run.info.run_id)
     run_id, start = run.info.run_id, run.info.start_time
     if run.info.status != "FINISHED":
         for child in record.children:
-            _log(client, experiment_id, child, _find(client, experiment_id, child.identity, run_id), run_id)
+            _log(client, experiment_id, child, children.get(canonical_digest(child.identity)), run_id)
         _log_values(client, run_id, start, record)
         for path, figure in record.figures.items():
             client.log_figure(run_id, figure, path)
         for path, document in record.documents.items():
             client.log_text(run_id, json.dumps(document, indent=2), path)
         client.set_terminated(run_id)
-    return client.get_run(run_id)
+    return run
 
 
 def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -> None:
@@ -198,10 +203,10 @@ def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -
             if np.isfinite(value)
         ]
     params = [Param(name, str(value)[:_PARAM_LENGTH]) for name, value in record.params.items()]
-    tags = [RunTag(name, value) for name, value in record.tags.items()]
-    client.log_batch(run_id, params=params, tags=tags)
-    for begin in range(0, len(metrics), _BATCH):
-        client.log_batch(run_id, metrics=metrics[begin : begin + _BATCH])
+    beside = _BATCH - len(params)
+    client.log_batch(run_id, metrics[:beside], params)
+    for begin in range(beside, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics[begin : begin + _BATCH])
     if record.inputs:
         client.log_inputs(
             run_id,
@@ -215,12 +220,16 @@ def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -
         )
 
 
-def _find(client: MlflowClient, experiment_id: str, identity: str, parent: str | None = None) -> Run | None:
+def _find(client: MlflowClient, experiment_id: str, identity: str) -> Run | None:
     condition = f"tags.`{IDENTITY}` = '{canonical_digest(identity)}'"
-    if parent:
-        condition += f" and tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"
     found = client.search_runs([experiment_id], condition, max_results=1, order_by=["attributes.start_time DESC"])
     return found[0] if found else None
+
+
+def _children(client: MlflowClient, experiment_id: str, parent: str) -> dict[str, Run]:
+    condition = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"
+    found = client.search_runs([experiment_id], condition, max_results=SEARCH_MAX_RESULTS_THRESHOLD)
+    return {run.data.tags[IDENTITY]: run for run in found}
 
 
 def _experiment(client: MlflowClient, root: str, name: str) -> str:

@@ -96,7 +96,7 @@ def test_a_child_is_found_below_its_parent_with_its_curve(client, root):
     (child,) = children(client, logged)
     assert child.info.status == "FINISHED"
     assert child.info.run_name == "darcy: skr"
-    assert child.data.tags["assay.parent"] == "no"
+    assert (child.data.tags["assay.parent"], child.data.tags["role"]) == ("no", "method")
     assert child.data.params == {"restart": "20"}
     history = client.get_metric_history(child.info.run_id, "relative residual")
     assert len(history) == 1500, "more than one batch of 1000"
