@@ -1,25 +1,40 @@
-"""The flow that runs many studies and says what changed since the last campaign."""
+"""The flow that runs many studies and says what changed since the last campaign; a regression makes it fail."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
+from mlflow import MlflowClient
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_table_artifact
 
 from flows.form import Fresh, Scheduler, SizeChoice, StoreRoot, Workers, form_field
 from flows.plan import store_root
 from flows.registry import study_families
+from flows.regressions import lost_claims, slowdowns
 from flows.study import StudyName, run_study
 from tasks.cluster import LOCAL, open_cluster
 from tasks.provenance import environment, machine
 from tasks.stages import track
 from tasks.store import require_writable
 from tasks.study import Size
-from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking
+from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking, read_document
 
 EXPERIMENT = "campaign"
+SUMMARY = "campaign.json"
 
 FamilyName = StrEnum("FamilyName", {name: name for name in sorted(set(study_families().values()))})  # type: ignore[misc]
+
+
+class RegressionError(RuntimeError):
+    """A study is broken, a claim held in the last campaign and no longer holds, or a contender got slower.
+
+    Its ``summary`` is what the flow returns where nothing regressed.
+    """
+
+    def __init__(self, message: str, summary: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.summary = dict(summary or {})
 
 
 @flow(name="campaign", flow_run_name="campaign-{size}")
@@ -32,7 +47,13 @@ def run_campaign(
     workers: Workers = None,
     fresh: Fresh = False,
 ) -> dict[str, Any]:
-    """Run studies one after another on one cluster; a study that breaks is reported and does not stop the others."""
+    """Run studies one after another on one cluster; a study that breaks is reported and does not stop the others.
+
+    Raises
+    ------
+    RegressionError
+        At the end, when all is logged.
+    """
     root = store_root(store)
     require_writable(root)
     client = open_tracking(root)
@@ -53,33 +74,51 @@ def run_campaign(
         for name, report in reports.items()
         for claim in report["claims"]
     }
-    previous = _last_verdicts(client, size)
+    runs = {name: report["mlflow"]["run_id"] for name, report in reports.items()}
+    previous = _last_campaign(client, size)
+    earlier = previous.get("verdicts", {})
     changes = {
-        claim: {"before": previous[claim], "now": verdict}
+        claim: {"before": earlier[claim], "now": verdict}
         for claim, verdict in verdicts.items()
-        if claim in previous and previous[claim] != verdict
+        if claim in earlier and earlier[claim] != verdict
     }
-    summary = {
+    summary: dict[str, Any] = {
         "size": size.value,
         "studies": chosen,
         "broken": broken,
         "verdicts": verdicts,
         "compared_with_last": bool(previous),
         "changes": changes,
-        "runs": {name: report["mlflow"]["run_id"] for name, report in reports.items()},
+        "regressions": [
+            *(f"{name} is broken: {error}" for name, error in broken.items()),
+            *lost_claims(changes),
+            *_slower_studies(client, previous.get("runs", {}), runs),
+        ],
+        "runs": runs,
     }
     flow_run = str(runtime.flow_run.id)
     logged = track(root, EXPERIMENT, flow_run, lambda: _record(summary, flow_run))
     rows = [{"claim": claim, "verdict": verdict, **changes.get(claim, {})} for claim, verdict in verdicts.items()]
     create_table_artifact(rows, key="campaign", description=f"Verdicts of the {size} campaign")
-    return {**summary, "mlflow": mlflow_report(logged), "prefect_flow_run": flow_run}
+    report = {**summary, "mlflow": mlflow_report(logged), "prefect_flow_run": flow_run}
+    if regressions := summary["regressions"]:
+        raise RegressionError("; ".join(regressions), report)
+    return report
 
 
-def _last_verdicts(client: Any, size: Size) -> dict[str, str]:
-    """The verdicts of the last campaign of this size, by claim."""
+def _last_campaign(client: MlflowClient, size: Size) -> dict[str, Any]:
+    """What the last campaign of this size found; empty where there is none."""
     runs = finished_runs(client, EXPERIMENT, f"params.size = '{size.value}'")
-    tags = runs[0].data.tags if runs else {}
-    return {name.removeprefix("verdict."): value for name, value in tags.items() if name.startswith("verdict.")}
+    return dict(read_document(client, runs[0].info.run_id, SUMMARY)) if runs else {}
+
+
+def _slower_studies(client: MlflowClient, before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{study}: {slowdown}"
+        for study, run_id in now.items()
+        if before.get(study, run_id) != run_id
+        for slowdown in slowdowns(client.get_run(before[study]), client.get_run(run_id))
+    ]
 
 
 def _record(summary: dict[str, Any], flow_run: str) -> Record:
@@ -98,6 +137,7 @@ def _record(summary: dict[str, Any], flow_run: str) -> Record:
             **{verdict: float(verdicts.count(verdict)) for verdict in ("holds", "fails", "inconclusive")},
             "changed": float(len(summary["changes"])),
             "broken": float(len(summary["broken"])),
+            "regressions": float(len(summary["regressions"])),
         },
-        documents={"campaign.json": summary},
+        documents={SUMMARY: summary},
     )

@@ -1,90 +1,27 @@
 """The command line. Everything heavy is imported inside the commands, so that --help and errors are immediate."""
 
-import json
-import logging
-import os
-import signal
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import click
 
-from data.validation import InputError
-
-INTERRUPTED = 130
-
-store_option = click.option(
-    "--store",
-    envvar="ASSAY_STORE",
-    default="",
-    metavar="URL",
-    help="Folder or URL that holds everything [./assay-store].",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
-set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Replace a setting; may be given many times."
-)
-size_option = click.option(
-    "--size",
-    default="default",
-    metavar="SIZE",
-    show_default=True,
-    help="small (seconds), default (minutes) or large (a night).",
+from flows.cli_operations import publish, report, up
+from flows.cli_options import (
+    Group,
+    json_option,
+    print_document,
+    quiet,
+    run_options,
+    set_option,
+    settings_of,
+    size_of,
+    size_option,
+    store_option,
 )
 
 
-def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of all commands that compute."""
-    for option in (
-        click.option(
-            "--scheduler", default="local", metavar="ADDRESS", help="A running Dask scheduler [a local cluster]."
-        ),
-        click.option(
-            "--workers", type=click.IntRange(1, 1024), metavar="N", help="Local worker processes [one a core]."
-        ),
-        click.option("-v", "--verbose", is_flag=True, help="Show the log of flows and tasks."),
-        store_option,
-        json_option,
-    ):
-        command = option(command)
-    return command
-
-
-class _Group(click.Group):
-    """Errors of one line and the exit statuses that the help promises."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            return super().main(*args, **{**extra, "standalone_mode": False})
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message())
-            sys.exit(0)
-        except click.ClickException as error:
-            _fail(error.format_message())
-        except InputError as error:
-            _fail(str(error))
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted: the same command resumes what is unfinished", err=True)
-            # The servers behind this process were told to stop; do not wait for their threads.
-            sys.stdout.flush()
-            os._exit(INTERRUPTED)
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _fail(message: str) -> None:
-    click.echo("assay: " + " ".join(message.split()), err=True)
-    sys.exit(2)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(package_name="assay")
 def main() -> None:
     """Put published numerical algorithms to the test.
@@ -96,6 +33,7 @@ def main() -> None:
     assay generate darcy-lognormal --count 1000 --set grid=64
     assay check URL                     a data set, verified as its reader would
     assay solve systems.npz             your own sequence of linear systems
+    assay report                        the last campaign as one page
     assay publish                       pages of what was run, for docs/
     assay up                            servers, schedules and forms in a browser
 
@@ -103,49 +41,6 @@ def main() -> None:
     (reproduce) or a data set is not as it says (check); 2 bad input, in one
     line; 130 interrupted: the same command resumes.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
-
-
-def quiet(verbose: bool) -> None:
-    """Keep servers, clusters and migrations out of the terminal unless asked for; never phone home."""
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "INFO" if verbose else "ERROR")
-    if not verbose:
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-        os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-        for name in ("distributed", "alembic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore")
-
-
-def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """KEY=VALUE pairs; values are JSON where they can be, else text."""
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        key, separator, value = assignment.partition("=")
-        if not separator or not key:
-            raise InputError(f"--set {assignment!r} is not of the form KEY=VALUE")
-        settings[key] = value
-        with suppress(json.JSONDecodeError):
-            settings[key] = json.loads(value)
-    return settings
-
-
-def _size(name: str) -> Any:
-    from data.validation import unknown
-    from tasks.study import Size
-
-    if name not in list(Size):
-        raise unknown("size", name, [size.value for size in Size])
-    return Size(name)
-
-
-def _print(document: Any, as_json: bool, render: Callable[[Any], None]) -> None:
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-    else:
-        render(document)
 
 
 @main.command("list")
@@ -159,9 +54,9 @@ def list_command(family: str, show_problems: bool, store: str, as_json: bool) ->
     from flows import listing, output
 
     if show_problems:
-        _print(listing.list_problems(), as_json, output.print_problems)
+        print_document(listing.list_problems(), as_json, output.print_problems)
     else:
-        _print(listing.list_studies(family, store), as_json, output.print_studies)
+        print_document(listing.list_studies(family, store), as_json, output.print_studies)
 
 
 @main.command()
@@ -176,8 +71,8 @@ def show(study: str, size: str, assignments: tuple[str, ...], dry_run: bool, sto
     quiet(False)
     from flows import listing, output
 
-    description = listing.describe_study(study, _size(size), _settings(assignments), store, dry_run=dry_run)
-    _print(description, as_json, output.print_study)
+    description = listing.describe_study(study, size_of(size), settings_of(assignments), store, dry_run=dry_run)
+    print_document(description, as_json, output.print_study)
 
 
 @main.command()
@@ -205,17 +100,17 @@ def run(
     from flows.registry import find_study
     from flows.session import computing
 
-    settings = _settings(assignments)
+    settings = settings_of(assignments)
     root = store_root(store)
-    plan = plan_study(find_study(study), _size(size), settings, root, fresh=fresh)
+    plan = plan_study(find_study(study), size_of(size), settings, root, fresh=fresh)
     if plan_only:
-        _print([item.as_dict() for item in plan.stores()], as_json, output.print_plan)
+        print_document([item.as_dict() for item in plan.stores()], as_json, output.print_plan)
         return
     with computing(root, scheduler, workers) as address:
         from flows.study import StudyName, run_study
 
         report = run_study(StudyName(study), plan.size, settings, root, address(), workers, fresh=fresh, repair=repair)
-    _print(report, as_json, output.print_report)
+    print_document(report, as_json, output.print_report)
     if strict and any(claim["verdict"] != "holds" for claim in report["claims"]):
         sys.exit(1)
 
@@ -260,9 +155,9 @@ def generate(
     from flows.session import computing
 
     root = store_root(store)
-    plans = plan_data_sets(problem=problem, settings=_settings(assignments), root=root, **request)
+    plans = plan_data_sets(problem=problem, settings=settings_of(assignments), root=root, **request)
     if plan_only:
-        _print(estimates(plans, workers), as_json, output.print_plan)
+        print_document(estimates(plans, workers), as_json, output.print_plan)
         return
     for plan in plans:
         plan.require_usable_place()
@@ -272,7 +167,7 @@ def generate(
         from flows.generate import generate_data_set
 
         report = generate_data_set(**plans[0].request, store=root, scheduler=address(), workers=workers, repair=repair)
-    _print(report, as_json, output.print_report)
+    print_document(report, as_json, output.print_report)
 
 
 @main.command()
@@ -286,7 +181,7 @@ def campaign(
     family: str, studies: str, size: str, fresh: bool, strict: bool,
     scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Run many studies and say what changed since the last campaign of this size."""
+    """Run many studies and say what changed since the last campaign of this size (exit status 1 if for the worse)."""
     quiet(verbose)
     from data.validation import unknown
     from flows import output
@@ -299,23 +194,21 @@ def campaign(
         find_study(name)
     if family and family not in study_families().values():
         raise unknown("family", family, set(study_families().values()))
-    chosen_size = _size(size)
+    chosen_size = size_of(size)
     root = store_root(store)
     with computing(root, scheduler, workers) as address:
-        from flows.campaign import FamilyName, run_campaign
+        from flows.campaign import FamilyName, RegressionError, run_campaign
         from flows.study import StudyName
 
-        summary = run_campaign(
-            [StudyName(name) for name in names],
-            FamilyName(family) if family else None,
-            chosen_size,
-            root,
-            address(),
-            workers,
-            fresh=fresh,
-        )
-    _print(summary, as_json, output.print_campaign)
-    if strict and any(verdict != "holds" for verdict in summary["verdicts"].values()):
+        chosen = [StudyName(name) for name in names]
+        try:
+            summary = run_campaign(
+                chosen, FamilyName(family) if family else None, chosen_size, root, address(), workers, fresh=fresh
+            )
+        except RegressionError as regression:
+            summary = regression.summary
+    print_document(summary, as_json, output.print_campaign)
+    if summary["regressions"] or (strict and any(verdict != "holds" for verdict in summary["verdicts"].values())):
         sys.exit(1)
 
 
@@ -340,7 +233,7 @@ def reproduce(run_id: str, scheduler: str, workers: int | None, verbose: bool, s
         computing(root, scheduler, workers) as address,
     ):
         comparison = reproduce_run(root, run_id, scratch, address())
-    _print(comparison, as_json, output.print_comparison)
+    print_document(comparison, as_json, output.print_comparison)
     if not comparison["agrees"]:
         sys.exit(1)
 
@@ -359,44 +252,9 @@ def check(url: str, sample: int, as_json: bool) -> None:
     from flows import check as checking
 
     report = checking.check(url, sample)
-    _print(report, as_json, checking.print_checks)
+    print_document(report, as_json, checking.print_checks)
     if not report["passed"]:
         sys.exit(1)
-
-
-@main.command()
-@click.option(
-    "--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the Prefect UI."
-)
-@click.option("--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the MLflow UI.")
-@store_option
-def up(prefect_port: int, mlflow_port: int, store: str) -> None:
-    """Start the Prefect server, a worker with the deployments and the MLflow UI, all on 127.0.0.1.
-
-    Ctrl-C stops all of them.
-    """
-    quiet(False)
-    from flows.plan import store_root
-    from flows.services import serve
-
-    serve(store_root(store), prefect_port, mlflow_port)
-
-
-@main.command()
-@click.argument("studies", nargs=-1)
-@click.option("--to", "folder", default="docs", show_default=True, help="Folder of the pages.")
-@store_option
-@json_option
-def publish(studies: tuple[str, ...], folder: str, store: str, as_json: bool) -> None:
-    """Write the pages of studies from their last runs at the default size, and the catalogue.
-
-    Without STUDIES: of all that have such a run in the store.
-    """
-    quiet(False)
-    from flows.publish import publish_studies
-
-    report = publish_studies(studies, store, folder)
-    _print(report, as_json, lambda report: click.echo("\n".join(report["written"])))
 
 
 @main.command()
@@ -432,11 +290,15 @@ def solve(
         root=root, out=out,
     )  # fmt: skip
     if plan_only:
-        _print([plan.store().as_dict()], as_json, output.print_plan)
+        print_document([plan.store().as_dict()], as_json, output.print_plan)
         return
     plan.require_usable_place()
     with computing(root, scheduler, workers) as address:
         from flows.solve import solve_systems
 
         report = solve_systems(**plan.request, store=root, scheduler=address(), workers=workers, repair=repair)
-    _print(report, as_json, output.print_report)
+    print_document(report, as_json, output.print_report)
+
+
+for command in (publish, report, up):
+    main.add_command(command)

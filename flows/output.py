@@ -113,8 +113,8 @@ def print_campaign(summary: dict[str, Any]) -> None:
         before = summary["changes"].get(claim, {}).get("before", "")
         table.add_row(claim, _coloured(verdict), before and f"was: {before}")
     console.print(table)
-    for study, error in summary["broken"].items():
-        console.print(f"[red]{study} is broken:[/] {error}")
+    for regression in summary["regressions"]:
+        console.print(f"[red]regression:[/] {regression}", highlight=False)
     if not summary["compared_with_last"]:
         console.print("the first campaign of this size: nothing to compare with")
     else:

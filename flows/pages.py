@@ -33,7 +33,7 @@ def study_page(study: Study, report: Report) -> str:
         f"**Question.** {study.summary}",
         f"**Claim.** {paper.claim}.",
         *([f"**Method.** {study.method}"] if study.method else []),
-        f"**Verdict.** {_tally(report['claims'])}, at size {report['size']}: {_circumstances(report)}.",
+        f"**Verdict.** {tally(report['claims'])}, at size {report['size']}: {_circumstances(report)}.",
         _claims_table(report["claims"]),
         *([" ".join(report["in_plain_words"])] if report["in_plain_words"] else []),
         *([f"![the paper's main plot at this scale]({study.name}.png)"] if study.figure else []),
@@ -72,11 +72,12 @@ def _linked(entry: Entry, reports: Mapping[str, Report]) -> str:
 
 def _state(entry: Entry, reports: Mapping[str, Report]) -> str:
     if entry.name in reports:
-        return f"works: {_tally(reports[entry.name]['claims'])}"
+        return f"works: {tally(reports[entry.name]['claims'])}"
     return "works" if entry.works else "not yet"
 
 
-def _tally(claims: Iterable[Mapping[str, Any]]) -> str:
+def tally(claims: Iterable[Mapping[str, Any]]) -> str:
+    """How many claims hold, fail and are inconclusive."""
     found = [claim["verdict"] for claim in claims]
     words = {"holds": "hold", "fails": "fail", "inconclusive": "inconclusive"}
     return f"of {len(found)} claims " + ", ".join(f"{found.count(v)} {words[v]}" for v in VERDICTS if v in found)
@@ -90,11 +91,15 @@ def _circumstances(report: Report) -> str:
 def _claims_table(claims: Iterable[Mapping[str, Any]]) -> str:
     lines = ["| claim | on | role | estimate (95 %) | threshold | verdict |", "| --- | --- | --- | --- | --- | --- |"]
     for claim in claims:
-        interval = f"{_number(claim['estimate'])} ({_number(claim['lower'])} to {_number(claim['upper'])})"
         limit = f"{claim['comparison']} {claim['threshold']:.4g}"
-        cells = [f"**{claim['name']}**: {claim['statement']}", claim["problem"], claim["role"], interval, limit]
+        cells = [f"**{claim['name']}**: {claim['statement']}", claim["problem"], claim["role"], interval(claim), limit]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, claim["verdict"]]) + " |")
     return "\n".join(lines)
+
+
+def interval(claim: Mapping[str, Any]) -> str:
+    """A claim's estimate with its confidence interval."""
+    return f"{_number(claim['estimate'])} ({_number(claim['lower'])} to {_number(claim['upper'])})"
 
 
 def _number(value: float | None) -> str:

@@ -146,7 +146,7 @@ def growth_beyond(
     widths = CASES[pair[1]].widths / CASES[pair[0]].widths
     bound: float = widths**width_power
     if score_power:
-        bound *= _growth(results, "total_score", "sensitivity", pair) ** score_power
+        bound *= float(np.power(_growth(results, "total_score", "sensitivity", pair), score_power))
     return _growth(results, "rows", contender, pair) / bound
 
 

@@ -1,0 +1,54 @@
+"""The commands around the runs: servers and forms, pages and reports."""
+
+import click
+
+from flows.cli_options import json_option, print_document, quiet, size_of, size_option, store_option
+
+
+@click.command()
+@click.option(
+    "--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the Prefect UI."
+)
+@click.option("--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the MLflow UI.")
+@store_option
+def up(prefect_port: int, mlflow_port: int, store: str) -> None:
+    """Start the Prefect server, a worker with the deployments and the MLflow UI, all on 127.0.0.1.
+
+    Ctrl-C stops all of them.
+    """
+    quiet(False)
+    from flows.plan import store_root
+    from flows.services import serve
+
+    serve(store_root(store), prefect_port, mlflow_port)
+
+
+@click.command()
+@click.argument("studies", nargs=-1)
+@click.option("--to", "folder", default="docs", show_default=True, help="Folder of the pages.")
+@store_option
+@json_option
+def publish(studies: tuple[str, ...], folder: str, store: str, as_json: bool) -> None:
+    """Write the pages of studies from their last runs at the default size, and the catalogue.
+
+    Without STUDIES: of all that have such a run in the store.
+    """
+    quiet(False)
+    from flows.publish import publish_studies
+
+    report = publish_studies(studies, store, folder)
+    print_document(report, as_json, lambda report: click.echo("\n".join(report["written"])))
+
+
+@click.command()
+@size_option
+@click.option("--to", default="assay-report.html", metavar="FILE", show_default=True, help="The page.")
+@store_option
+@json_option
+def report(size: str, to: str, store: str, as_json: bool) -> None:
+    """Write the last campaign of a size as one page that needs no other file, and as Markdown beside it."""
+    quiet(False)
+    chosen = size_of(size)
+    from flows.report import write_report
+
+    print_document(write_report(store, chosen, to), as_json, lambda written: click.echo("\n".join(written["pages"])))
