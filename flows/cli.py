@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.cli_operations import publish, report, up
+from flows.cli_operations import gc, publish, report, up
 from flows.cli_options import (
     Group,
     json_option,
@@ -36,6 +36,7 @@ def main() -> None:
     assay report                        the last campaign as one page
     assay publish                       pages of what was run, for docs/
     assay up                            servers, schedules and forms in a browser
+    assay gc --dry-run                  stores that no run refers to
 
     Exit status: 0 it ran; 1 a claim does not hold (--strict), numbers differ
     (reproduce) or a data set is not as it says (check); 2 bad input, in one
@@ -300,5 +301,5 @@ def solve(
     print_document(report, as_json, output.print_report)
 
 
-for command in (publish, report, up):
+for command in (publish, report, up, gc):
     main.add_command(command)

@@ -52,3 +52,24 @@ def report(size: str, to: str, store: str, as_json: bool) -> None:
     from flows.report import write_report
 
     print_document(write_report(store, chosen, to), as_json, lambda written: click.echo("\n".join(written["pages"])))
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only list; delete nothing.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Since they were last written; younger stores stay.",
+)
+@store_option
+@json_option
+def gc(dry_run: bool, older_than: float, store: str, as_json: bool) -> None:
+    """Delete the stores that no run in MLflow refers to, and list the runs whose stores are gone."""
+    quiet(False)
+    from flows import output
+    from flows.housekeeping import collect_garbage
+
+    print_document(collect_garbage(store, older_than, dry_run=dry_run), as_json, output.print_garbage)

@@ -131,6 +131,29 @@ def print_comparison(comparison: dict[str, Any]) -> None:
     console.print(f"run {comparison['run_id']}: {agreeing} of {comparison['compared']} numbers agree")
 
 
+def print_garbage(found: dict[str, Any]) -> None:
+    """Stores without runs and runs without stores."""
+    console = Console()
+    if found["orphans"]:
+        table = Table("store", "state", "size", "last written", "", title="Stores that no run refers to")
+        for orphan in found["orphans"]:
+            deleted = "deleted" if orphan["url"] in found["deleted"] else ""
+            age = f"{orphan['age_days']:.1f} days ago"
+            table.add_row(orphan["url"], orphan["state"], _size(orphan["nbytes"]), age, deleted)
+        console.print(table)
+    if found["broken_runs"]:
+        table = Table("run", "name", "missing", title="Runs whose stores are gone")
+        for run in found["broken_runs"]:
+            table.add_row(run["run_id"], run["name"], "\n".join(run["missing"]))
+        console.print(table)
+    total = sum(orphan["nbytes"] for orphan in found["orphans"])
+    console.print(
+        f"{found['root']}: {len(found['orphans'])} stores without a run, {_size(total)}; "
+        f"{len(found['broken_runs'])} runs without a store",
+        soft_wrap=True,
+    )
+
+
 def _claims_table(study: str, claims: list[dict[str, Any]]) -> Table:
     table = Table(
         "problem", "claim", "role", "estimate", "95 % interval", "threshold", "verdict", title=f"Claims: {study}"

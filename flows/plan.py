@@ -7,14 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from pydantic import ValidationError
 
 from data.validation import InputError, refused, validated
 from tasks.datasets import DataSet
 from tasks.provenance import source_digest
 from tasks.results import ResultSet, results_url
-from tasks.store import Layout, canonical_digest, is_local, open_store, pending_shards, store_state
+from tasks.store import Layout, canonical_digest, is_local, open_store, pending_shards, store_exists, store_state
 from tasks.study import Settings, Size, Study
 
 MEMORY_PER_SHARD = 4 * 2**30
@@ -164,17 +163,11 @@ def plan_store(url: str, layout: Layout) -> StorePlan:
 def _folder(results: ResultSet, root: str, *, fresh: bool) -> str:
     """The folder of the latest attempt, or of the next where a fresh one is asked for."""
     attempt = 1
-    while _exists(results.url(root, attempt + 1)):
+    while store_exists(results.url(root, attempt + 1)):
         attempt += 1
     if fresh and store_state(results_url(results.url(root, attempt))) == "complete":
         attempt += 1
     return results.url(root, attempt)
-
-
-def _exists(url: str) -> bool:
-    if is_local(url):
-        return Path(url).exists()
-    return bool(fsspec.url_to_fs(url)[0].exists(url))
 
 
 def store_root(store: str = "") -> str:

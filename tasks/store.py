@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import zarr
 from numpy.typing import NDArray
@@ -98,6 +99,12 @@ def store_state(url: str) -> str:
         return "foreign"
     # A store that was cut off while it was created holds nothing yet and is made anew.
     return {"creating": "absent", "unfinished": "unfinished", "complete": "complete"}.get(str(state), "foreign")
+
+
+def store_exists(url: str) -> bool:
+    """Whether there is anything at a place."""
+    filesystem, path = fsspec.url_to_fs(url)
+    return bool(filesystem.exists(path))
 
 
 def prepare_store(url: str, layout: Layout, describe: Callable[[], Description]) -> list[int]:
