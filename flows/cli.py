@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.cli_operations import gc, publish, report, up
+from flows.cli_operations import doctor, gc, publish, report, up
 from flows.cli_options import (
     Group,
     json_option,
@@ -37,10 +37,12 @@ def main() -> None:
     assay publish                       pages of what was run, for docs/
     assay up                            servers, schedules and forms in a browser
     assay gc --dry-run                  stores that no run refers to
+    assay doctor                        what is wrong with the installation
 
-    Exit status: 0 it ran; 1 a claim does not hold (--strict), numbers differ
-    (reproduce) or a data set is not as it says (check); 2 bad input, in one
-    line; 130 interrupted: the same command resumes.
+    Exit status: 0 it ran; 1 a claim does not hold (--strict), a campaign
+    regressed, numbers differ (reproduce), a data set is not as it says (check)
+    or something is bad (doctor); 2 bad input, in one line; 130 interrupted:
+    the same command resumes.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
 
 
@@ -301,5 +303,5 @@ def solve(
     print_document(report, as_json, output.print_report)
 
 
-for command in (publish, report, up, gc):
+for command in (publish, report, up, gc, doctor):
     main.add_command(command)

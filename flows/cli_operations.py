@@ -1,15 +1,22 @@
 """The commands around the runs: servers and forms, pages and reports."""
 
+import sys
+
 import click
 
 from flows.cli_options import json_option, print_document, quiet, size_of, size_option, store_option
 
-
-@click.command()
-@click.option(
+prefect_port_option = click.option(
     "--prefect-port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the Prefect UI."
 )
-@click.option("--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the MLflow UI.")
+mlflow_port_option = click.option(
+    "--mlflow-port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Of the MLflow UI."
+)
+
+
+@click.command()
+@prefect_port_option
+@mlflow_port_option
 @store_option
 def up(prefect_port: int, mlflow_port: int, store: str) -> None:
     """Start the Prefect server, a worker with the deployments and the MLflow UI, all on 127.0.0.1.
@@ -73,3 +80,21 @@ def gc(dry_run: bool, older_than: float, store: str, as_json: bool) -> None:
     from flows.housekeeping import collect_garbage
 
     print_document(collect_garbage(store, older_than, dry_run=dry_run), as_json, output.print_garbage)
+
+
+@click.command()
+@click.option("--scheduler", default="local", metavar="ADDRESS", help="A running Dask scheduler to look at too.")
+@prefect_port_option
+@mlflow_port_option
+@store_option
+@json_option
+def doctor(scheduler: str, prefect_port: int, mlflow_port: int, store: str, as_json: bool) -> None:
+    """Check versions, servers, databases, ports, disk and cores, and say how to mend them (exit status 1 if bad)."""
+    quiet(False)
+    from flows import output
+    from flows.doctor import examine
+
+    examined = examine(store, scheduler, {"--prefect-port": prefect_port, "--mlflow-port": mlflow_port})
+    print_document(examined, as_json, output.print_findings)
+    if not examined["healthy"]:
+        sys.exit(1)

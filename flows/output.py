@@ -131,6 +131,17 @@ def print_comparison(comparison: dict[str, Any]) -> None:
     console.print(f"run {comparison['run_id']}: {agreeing} of {comparison['compared']} numbers agree")
 
 
+def print_findings(examined: dict[str, Any]) -> None:
+    """What `assay doctor` found, one line a check, and how to mend it."""
+    console = Console()
+    colours = {"good": "green", "warning": "yellow", "bad": "red"}
+    for finding in examined["findings"]:
+        state = f"[{colours[finding['state']]}]{finding['state']:8s}[/]"
+        console.print(f"{state}{finding['check']:10s}{finding['found']}", soft_wrap=True, highlight=False)
+        if finding["cure"]:
+            console.print(f"{'':18s}-> {finding['cure']}", soft_wrap=True, highlight=False)
+
+
 def print_garbage(found: dict[str, Any]) -> None:
     """Stores without runs and runs without stores."""
     console = Console()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LOCK = REPOSITORY / "requirements.lock"
 _OWN_PACKAGES = ("kernels", "data")
 _RECORDED = ("numpy", "scipy", "numba", "zarr", "dask", "prefect", "mlflow", "pyamg")
 
@@ -79,8 +80,7 @@ def _git(*arguments: str) -> str:
 @cache
 def lock_digest() -> str:
     """SHA-256 of the requirements lock, ``unknown`` where it is not beside the code."""
-    lock = REPOSITORY / "requirements.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.exists() else "unknown"
+    return hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16] if LOCK.exists() else "unknown"
 
 
 @cache
