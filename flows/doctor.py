@@ -22,7 +22,7 @@ from flows.plan import store_root
 from flows.services import require_free_port
 from tasks.cluster import LOCAL, check_scheduler, connect
 from tasks.provenance import LOCK
-from tasks.store import is_local, require_writable
+from tasks.store import is_local, require_writable, without_credentials
 from tasks.tracking import TIMEOUT, check_server, tracking_uri
 
 PROFILER_MENDED = (3, 11, 9)
@@ -111,16 +111,17 @@ def _store(root: str) -> Iterator[Finding]:
 
 def _mlflow(root: str) -> Iterator[Finding]:
     uri = tracking_uri(root)
+    shown = without_credentials(uri)
     try:
         if uri.startswith(("http://", "https://")):
             check_server(uri)
-            yield Finding("MLflow", State.GOOD, f"{uri} answers")
+            yield Finding("MLflow", State.GOOD, f"{shown} answers")
             return
     except InputError as error:
         yield Finding("MLflow", State.BAD, str(error), "start the server or unset MLFLOW_TRACKING_URI")
         return
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        yield Finding("MLflow", State.GOOD, f"{uri}: made by the first run")
+        yield Finding("MLflow", State.GOOD, f"{shown}: made by the first run")
         return
     engine = create_engine(uri)
     try:
@@ -128,29 +129,30 @@ def _mlflow(root: str) -> Iterator[Finding]:
     finally:
         engine.dispose()
     if there == wanted:
-        yield Finding("MLflow", State.GOOD, f"{uri}: schema {there}")
+        yield Finding("MLflow", State.GOOD, f"{shown}: schema {there}")
     else:
-        cure = f"back it up, then `mlflow db upgrade {uri}`"
-        yield Finding("MLflow", State.BAD, f"{uri}: schema {there}, this version wants {wanted}", cure)
+        cure = f"back it up, then `mlflow db upgrade {shown}`"
+        yield Finding("MLflow", State.BAD, f"{shown}: schema {there}, this version wants {wanted}", cure)
 
 
 def _prefect() -> Iterator[Finding]:
-    address = os.environ.get("PREFECT_API_URL")
+    address = os.environ.get("PREFECT_API_URL", "")
     if not address:
         yield Finding("Prefect", State.GOOD, "a temporary server for each command")
         return
+    shown = without_credentials(address)
     try:
         version = str(httpx.get(f"{address.rstrip('/')}/admin/version", timeout=TIMEOUT).raise_for_status().json())
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        found = f"PREFECT_API_URL={address!r} does not answer ({type(error).__name__})"
+        found = f"PREFECT_API_URL={shown!r} does not answer ({type(error).__name__})"
         yield Finding("Prefect", State.BAD, found, "start the server or unset PREFECT_API_URL")
         return
     here = importlib.metadata.version("prefect")
     if version == here:
-        yield Finding("Prefect", State.GOOD, f"{address} answers, version {version}")
+        yield Finding("Prefect", State.GOOD, f"{shown} answers, version {version}")
     else:
         yield Finding(
-            "Prefect", State.BAD, f"{address} has version {version}, here is {here}", "install the same version"
+            "Prefect", State.BAD, f"{shown} has version {version}, here is {here}", "install the same version"
         )
 
 

@@ -13,7 +13,16 @@ from data.validation import InputError, refused, validated
 from tasks.datasets import DataSet
 from tasks.provenance import source_digest
 from tasks.results import ResultSet, results_url
-from tasks.store import Layout, canonical_digest, is_local, open_store, pending_shards, store_exists, store_state
+from tasks.store import (
+    Layout,
+    canonical_digest,
+    is_local,
+    open_store,
+    pending_shards,
+    store_exists,
+    store_state,
+    without_credentials,
+)
 from tasks.study import Settings, Size, Study
 
 MEMORY_PER_SHARD = 4 * 2**30
@@ -176,5 +185,14 @@ def store_root(store: str = "") -> str:
 
 
 def absolute_url(url: str) -> str:
-    """A URL as it is, a path made absolute."""
+    """A URL as it is, a path made absolute.
+
+    Raises
+    ------
+    InputError
+        For a URL with a password in it, since URLs are recorded.
+    """
+    if not is_local(url) and without_credentials(url) != url:
+        place = without_credentials(url)
+        raise InputError(f"the URL of {place} must not hold credentials: give them as its file system reads them")
     return str(Path(url).expanduser().absolute()) if is_local(url) else url

@@ -16,6 +16,7 @@ from flows.campaign import EXPERIMENT, SUMMARY
 from flows.pages import interval, tally
 from flows.plan import store_root
 from flows.registry import find_study, study_families
+from tasks.store import without_credentials
 from tasks.study import Size
 from tasks.tracking import REPORT, finished_runs, nothing_logged, open_tracking, read_document
 
@@ -121,7 +122,7 @@ def _figures(client: MlflowClient, run_id: str) -> dict[str, str]:
 
 def _link(client: MlflowClient, run: Run) -> str:
     """The page of a run where MLflow is a server; nothing where it is a file."""
-    server = str(client.tracking_uri)
+    server = without_credentials(str(client.tracking_uri))
     if not server.startswith(("http://", "https://")):
         return ""
     return f"{server.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"

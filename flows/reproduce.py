@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from data.validation import InputError
 from tasks.cluster import LOCAL
+from tasks.store import without_credentials
 from tasks.study import Size
 from tasks.tracking import REPORT, nothing_logged, open_tracking, read_document
 
@@ -27,7 +28,7 @@ def logged_request(root: str, run_id: str) -> tuple[dict[str, Any], dict[str, An
     try:
         client.get_run(run_id)
     except MlflowException:
-        raise InputError(f"MLflow at {client.tracking_uri} has no run {run_id!r}") from None
+        raise InputError(f"MLflow at {without_credentials(str(client.tracking_uri))} has no run {run_id!r}") from None
     report = _report(client, run_id)
     return {key: report[key] for key in ("study", "size", "settings")}, report
 

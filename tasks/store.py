@@ -8,6 +8,7 @@ become the statistics in the attributes of the completed store.
 
 import hashlib
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -60,6 +61,11 @@ def join_url(root: str, *parts: str) -> str:
 def is_local(url: str) -> bool:
     """Whether a store URL is a path of this machine's file system."""
     return "://" not in url
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown and stored: with neither user nor password."""
+    return re.sub(r"(?<=://)[^/]*@", "", url)
 
 
 def open_store(url: str, mode: str = "r+") -> zarr.Group:

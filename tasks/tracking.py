@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from numpy.typing import NDArray
 
 from data.validation import InputError
-from tasks.store import canonical_digest, is_local
+from tasks.store import canonical_digest, is_local, without_credentials
 
 if TYPE_CHECKING:  # most of what is logged has no figures
     from matplotlib.figure import Figure
@@ -97,7 +97,8 @@ def open_tracking(root: str) -> MlflowClient:
     try:
         return MlflowClient(uri)
     except MlflowException as error:
-        raise TrackingError(f"MLFLOW_TRACKING_URI={uri!r} cannot be used: {str(error).splitlines()[0]}") from None
+        reason = without_credentials(str(error).splitlines()[0])
+        raise TrackingError(f"MLFLOW_TRACKING_URI={without_credentials(uri)!r} cannot be used: {reason}") from None
 
 
 def nothing_logged(root: str) -> bool:
@@ -118,7 +119,7 @@ def check_server(uri: str) -> None:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT).raise_for_status()
     except httpx.HTTPError as error:
         raise TrackingError(
-            f"MLflow server {uri!r} does not answer within {TIMEOUT} s ({type(error).__name__}): "
+            f"MLflow server {without_credentials(uri)!r} does not answer within {TIMEOUT} s ({type(error).__name__}): "
             "start it, correct MLFLOW_TRACKING_URI, or unset it to use an SQLite file"
         ) from error
 
@@ -137,9 +138,8 @@ def log_record(
     finished = run is not None and run.info.status == "FINISHED"
     if run is None or not finished:
         run = _log(client, experiment_id, build(), run, parent=None)
-    return LoggedRun(
-        run.info.run_id, experiment_id, run.info.artifact_uri or "", str(client.tracking_uri), reused=finished
-    )
+    tracked = without_credentials(str(client.tracking_uri))
+    return LoggedRun(run.info.run_id, experiment_id, run.info.artifact_uri or "", tracked, reused=finished)
 
 
 def mlflow_report(logged: LoggedRun) -> dict[str, Any]:
