@@ -23,6 +23,7 @@ def test_a_campaign_that_regresses_ends_in_the_state_that_the_automation_waits_f
         return ["a claim held and is now: fails"]
 
     monkeypatch.setattr(flows.campaign, "lost_claims", lose)
+    root = make_root("told")
     with pytest.raises(RegressionError) as caught:
         run_campaign([StudyName("compensated-summation")], size=Size.SMALL, store=root, scheduler=dask_cluster)
     chosen = FlowRunFilter(id=FlowRunFilterId(any_=[caught.value.summary["prefect_flow_run"]]))
