@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test test-all check bench up lock clean clean-jit
+.PHONY: run test test-all test-fuzz check bench up lock clean clean-jit
 
 run: $(INSTALLED)  ## the main job on embedded defaults: sorted Krylov recycling, from a PDE to a verdict in MLflow
 	$(BIN)/assay run skr
@@ -14,6 +14,9 @@ test: $(INSTALLED)  ## the whole suite but the slow studies
 
 test-all: $(INSTALLED)  ## the slow studies too
 	$(BIN)/python -m pytest
+
+test-fuzz: $(INSTALLED)  ## the fuzz tests with 5,000 examples of each property, new ones every time
+	ASSAY_FUZZ=5000 $(BIN)/python -m pytest -n 2 tests/test_fuzz.py
 
 check: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/ruff check .

@@ -73,10 +73,20 @@ def check_data_set(url: str, sample: int, seed: int = 0) -> list[Check]:
     Raises
     ------
     NotADataSetError
-        If there is no finished data set.
+        If there is no finished data set, or its metadata cannot be read.
     """
     if sample < 1:
         raise InputError(f"sample={sample} is not allowed: it must be at least 1")
+    try:
+        return _all_checks(url, sample, seed)
+    except InputError:
+        raise
+    except Exception as error:  # whatever Zarr and the checks meet in metadata that says something else than ours
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise NotADataSetError(f"{url} cannot be checked, its metadata is damaged: {reason}") from error
+
+
+def _all_checks(url: str, sample: int, seed: int) -> list[Check]:
     group = _open(url)
     attributes: dict[str, Any] = dict(group.attrs)
     if attributes.get("problem") == OwnSystems.name:

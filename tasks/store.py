@@ -69,9 +69,22 @@ def without_credentials(url: str) -> str:
 
 
 def open_store(url: str, mode: str = "r+") -> zarr.Group:
-    """Open a Zarr group such that every chunk is written, also one that holds only the fill value."""
+    """Open a Zarr group such that every chunk is written, also one that holds only the fill value.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError, ContainsArrayError
+        If there is no group.
+    StoreError
+        If its metadata is damaged.
+    """
     with zarr.config.set({"array.write_empty_chunks": True}):
-        return zarr.open_group(url, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+        try:
+            return zarr.open_group(url, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+        except (OSError, zarr.errors.ContainsArrayError):
+            raise
+        except Exception as error:
+            raise StoreError(f"{url} cannot be opened, its metadata is damaged: {_one_line(error)}") from error
 
 
 def require_writable(root: str) -> None:
@@ -381,3 +394,7 @@ def _digest(arrays: Arrays) -> NDArray[np.uint8]:
 def _damage(url: str, layout: Layout, shard: int, what: str) -> str:
     rows = layout.rows(shard)
     return f"{url}: shard {shard} (instances {rows.start} to {rows.stop - 1}): {what}; run again with --repair"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
