@@ -1,0 +1,1 @@
+"""Attention layers whose weights carry low-rank adapters."""

@@ -1,0 +1,1 @@
+"""Studies of low-rank adapters."""

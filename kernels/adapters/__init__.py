@@ -1,0 +1,1 @@
+"""Low-rank adapters of attention layers: their gradients, exact and in near-linear time."""
