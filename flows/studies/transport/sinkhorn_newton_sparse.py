@@ -322,8 +322,9 @@ STUDY = Study(
             "image_eta": 50.0,
             "l1_sweeps": 20,
         },
-        Size.DEFAULT: {"instances": 1, "repetitions": 5},
-        Size.LARGE: {"instances": 1, "repetitions": 5, "points": 2000, "side": 44, "image_eta": 5000.0},
+        # The sweeps and the entries kept on digits were chosen on pairs of seed 0.
+        Size.DEFAULT: {"instances": 1, "repetitions": 5, "seed": 1},
+        Size.LARGE: {"instances": 1, "repetitions": 5, "seed": 1, "points": 2000, "side": 44, "image_eta": 5000.0},
     },
     problems=_problems,
     contenders=_contenders,
