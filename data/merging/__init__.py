@@ -1,0 +1,1 @@
+"""Groups of independently trained networks, which are to be merged."""

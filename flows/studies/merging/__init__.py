@@ -1,0 +1,1 @@
+"""Studies of merging trained networks."""

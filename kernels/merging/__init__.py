@@ -1,0 +1,1 @@
+"""Merging of trained networks: permutations of hidden units that bring one network close to another."""
