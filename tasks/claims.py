@@ -119,6 +119,22 @@ def ratio_of_means(results: xr.Dataset, *, metric: str, numerator: str, denomina
     return float(means[0] / means[1]) if means[1] > 0 else float("nan")
 
 
+def mean_of(results: xr.Dataset, *, metric: str, contender: str) -> float:
+    """The mean of a metric over instances; NaN where one is not finite."""
+    values: Any = results[metric].sel(contender=contender)
+    return float(values.mean(skipna=False))
+
+
+def quotient_of_problems(
+    results: xr.Dataset, *, metric: str, contender: str, numerator: str, denominator: str
+) -> float:
+    """The mean of a metric on one problem over that on another; NaN where that is zero."""
+    top, bottom = (
+        mean_of(results.sel(problem=name), metric=metric, contender=contender) for name in (numerator, denominator)
+    )
+    return top / bottom if bottom else float("nan")
+
+
 def share_above(results: xr.Dataset, *, metric: str, contender: str, limit: float) -> float:
     """The share of instances on which a metric exceeds a limit; a value that is not finite exceeds it."""
     values = results[metric].sel(contender=contender).values

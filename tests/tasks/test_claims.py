@@ -5,7 +5,17 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.claims import Claim, Verdict, confidence_interval, judge, ratio, ratio_of_means, share_above
+from tasks.claims import (
+    Claim,
+    Verdict,
+    confidence_interval,
+    judge,
+    mean_of,
+    quotient_of_problems,
+    ratio,
+    ratio_of_means,
+    share_above,
+)
 
 
 def results(**columns):
@@ -154,3 +164,21 @@ def test_a_judgement_keeps_the_claim_it_judges():
     assert (described["name"], described["problem"], described["source"]) == ("faster", "darcy", "table 1")
     assert (described["comparison"], described["threshold"], described["role"]) == (">=", 5.0, "paper")
     assert described["verdict"] == "fails"
+
+
+def test_a_mean_is_that_over_instances_and_not_a_number_where_one_is_missing():
+    table = results(error=([1, 2, 3, 4, 5, 9], [0, 0, 0, 0, 0, np.nan]))
+    assert mean_of(table, metric="error", contender="a") == 4.0
+    assert np.isnan(mean_of(table, metric="error", contender="b"))
+    with pytest.raises(KeyError):
+        mean_of(table, metric="error", contender="c")
+    with pytest.raises(KeyError):
+        mean_of(table, metric="seconds", contender="a")
+
+
+def test_quotients_of_problems_compare_means():
+    tables = [results(error=([scale] * 6, [0] * 6)) for scale in (1.0, 4.0)]
+    table = xr.concat(tables, "problem", coords="minimal").assign_coords(problem=["first", "second"])
+    pair = {"metric": "error", "numerator": "second", "denominator": "first"}
+    assert quotient_of_problems(table, contender="a", **pair) == 4.0
+    assert np.isnan(quotient_of_problems(table, contender="b", **pair))

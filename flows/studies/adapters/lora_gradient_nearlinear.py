@@ -19,7 +19,7 @@ from kernels.adapters.polynomial import polynomial_gradient
 from kernels.adapters.random_features import random_feature_gradient
 from kernels.adapters.sufficient_degree import gradient_error, sufficient_degree
 from kernels.result import Result
-from tasks.claims import Claim, Statistic, ratio
+from tasks.claims import Claim, Statistic, mean_of, quotient_of_problems, ratio
 from tasks.rates import growth
 from tasks.results import DISTANCE
 from tasks.study import Agreement, Contender, Metric, Paper, Settings, Size, Study, work_metric
@@ -125,22 +125,6 @@ def break_even_length(instance: Any, result: Result) -> float:
     """The length from which the exact gradient would multiply more often; multiplications per token stay the same."""
     n, d = instance.inputs.shape
     return float(result.work.get("multiplications", np.nan) / n / exact_multiplications(1, d))
-
-
-def mean_of(results: xr.Dataset, *, metric: str, contender: str) -> float:
-    """The mean of a metric over instances."""
-    column: Any = results[metric].sel(contender=contender)
-    return float(column.mean(skipna=False))
-
-
-def quotient_of_problems(
-    results: xr.Dataset, *, metric: str, contender: str, numerator: str, denominator: str
-) -> float:
-    """The mean of a metric on one problem over that on another."""
-    top, bottom = (
-        mean_of(results.sel(problem=name), metric=metric, contender=contender) for name in (numerator, denominator)
-    )
-    return top / bottom if bottom else float("nan")
 
 
 def _claims(settings: LoraGradientSettings) -> tuple[Claim, ...]:

@@ -18,7 +18,7 @@ from kernels.compression.tensor_attention.polynomial import polynomial_attention
 from kernels.compression.tensor_attention.sampling import sampled_attention
 from kernels.compression.tensor_attention.sufficient_degree import sufficient_degree
 from kernels.result import Result
-from tasks.claims import Claim, ratio
+from tasks.claims import Claim, quotient_of_problems, ratio
 from tasks.rates import growth
 from tasks.results import DISTANCE
 from tasks.study import Agreement, Contender, Metric, Paper, Settings, Size, Study, work_metric
@@ -124,14 +124,6 @@ def proven_share(results: xr.Dataset, *, contender: str) -> float:
     """The largest error as a share of its bound, over all instances: above one the bound is wrong."""
     errors: Any = results[DISTANCE].sel(contender=contender)
     return float((errors / results["error_bound"].sel(contender=contender)).max(skipna=False))
-
-
-def quotient_of_problems(
-    results: xr.Dataset, *, metric: str, contender: str, numerator: str, denominator: str
-) -> float:
-    """The mean of a metric on one problem over that on another."""
-    means: Any = results[metric].sel(contender=contender).mean("instance", skipna=False)
-    return float(means.sel(problem=numerator) / means.sel(problem=denominator))
 
 
 def quotient_of_relative_errors(results: xr.Dataset, *, contender: str, numerator: str, denominator: str) -> float:

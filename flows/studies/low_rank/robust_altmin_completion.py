@@ -15,7 +15,6 @@ from data.problem import Problem
 from flows.studies.low_rank.completion.measures import (
     RECOVERED,
     hidden_error,
-    mean_of,
     recovery_lost,
     relative_error,
     share_recovered,
@@ -23,7 +22,7 @@ from flows.studies.low_rank.completion.measures import (
 from kernels.low_rank.alternating_minimization import exact_als, robust_altmin_completion, warm_cg_als
 from kernels.low_rank.nuclear_norm import singular_value_thresholding, soft_impute
 from kernels.low_rank.scaled_gradient import scaled_gradient_descent
-from tasks.claims import Claim, Statistic, ratio
+from tasks.claims import Claim, Statistic, mean_of, ratio
 from tasks.rates import growth
 from tasks.study import Agreement, Contender, Metric, Paper, Settings, Size, Study, relative_distance, work_metric
 

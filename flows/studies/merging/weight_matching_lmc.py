@@ -21,12 +21,11 @@ from flows.studies.merging.permutations.measures import (
     barrier_across,
     distance_gap,
     gain,
-    mean_of,
 )
 from kernels.merging.baselines import activation_matching, no_permutation, random_permutation
 from kernels.merging.straight_through import straight_through_matching
 from kernels.merging.weight_matching import weight_matching
-from tasks.claims import Claim, Statistic, ratio
+from tasks.claims import Claim, Statistic, mean_of, ratio
 from tasks.results import DISTANCE
 from tasks.study import Agreement, Contender, Paper, Settings, Size, Study
 

@@ -20,7 +20,7 @@ from kernels.transport.entropic import EntropicTransport, marginal_violation
 from kernels.transport.libraries import exact_transport, pot_stabilised_sinkhorn
 from kernels.transport.sinkhorn import log_domain_sinkhorn, stabilised_sinkhorn
 from kernels.transport.sinkhorn_newton_sparse import sinkhorn_newton_sparse
-from tasks.claims import Claim, Statistic, ratio, share_above
+from tasks.claims import Claim, mean_of, ratio, share_above
 from tasks.rates import growth
 from tasks.study import Agreement, Contender, Metric, Paper, Settings, Size, Study, work_metric
 
@@ -129,14 +129,6 @@ def relative_gap(results: xr.Dataset, *, points: int, eta: float) -> float:
     return float(excess.mean()) * eta / math.log(points)
 
 
-def _mean(results: xr.Dataset, *, metric: str, contender: str) -> float:
-    return float(results[metric].sel(contender=contender).mean(skipna=False))
-
-
-def _mean_of(metric: str, contender: str = METHOD) -> Statistic:
-    return partial(_mean, metric=metric, contender=contender)
-
-
 def _claims(settings: TransportSettings) -> tuple[Claim, ...]:
     largest = f"assignment-{settings.points}"
     claims = [*_assignment_claims(settings, largest)]
@@ -186,7 +178,7 @@ def _common_claims(settings: TransportSettings, problem: str, times: float, tabl
             "After the sweeps at most 0.001 of the plan's mass lies outside the entries that the Hessian keeps",
             "abstract: the Hessian is approximately sparse",
             problem,
-            _mean_of("discarded_mass"),
+            partial(mean_of, metric="discarded_mass", contender=METHOD),
             1e-3,
             "<=",
             "linear",
@@ -232,7 +224,7 @@ def _assignment_claims(settings: TransportSettings, largest: str) -> list[Claim]
             "The last steps converge with an order of at least 1.1",
             "abstract: possibly super-exponential convergence",
             largest,
-            _mean_of("order"),
+            partial(mean_of, metric="order", contender=METHOD),
             1.1,
             scale="linear",
         ),
@@ -251,7 +243,7 @@ def _assignment_claims(settings: TransportSettings, largest: str) -> list[Claim]
             "The last steps with the whole Hessian converge with an order of at least 1.5",
             "Newton's method converges quadratically",
             largest,
-            _mean_of("order", "dense-newton"),
+            partial(mean_of, metric="order", contender="dense-newton"),
             1.5,
             scale="linear",
             role="control",

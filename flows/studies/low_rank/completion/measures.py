@@ -39,8 +39,3 @@ def share_recovered(results: xr.Dataset, *, contender: str) -> float:
 def recovery_lost(results: xr.Dataset, *, contender: str, reference: str) -> float:
     """By how much a contender's share of recovered matrices falls short of another's."""
     return share_recovered(results, contender=reference) - share_recovered(results, contender=contender)
-
-
-def mean_of(results: xr.Dataset, *, metric: str, contender: str) -> float:
-    """The mean of a metric over instances."""
-    return float(results[metric].sel(contender=contender).mean(skipna=False))

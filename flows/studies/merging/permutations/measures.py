@@ -12,6 +12,7 @@ from data.merging.trained_networks import NetworkGroup
 from kernels.merging.networks import distance_to_first
 from kernels.merging.singular_vectors import vector_alignments
 from kernels.result import Result
+from tasks.claims import mean_of
 from tasks.study import Metric, work_metric
 
 if TYPE_CHECKING:  # Dask workers import studies, and with them this
@@ -104,11 +105,6 @@ def distance_gap(value: Array, reference: Array) -> float:
     """The difference of the distances to the first network, relative to that of the reference."""
     least = distance_to_first(reference)
     return abs(distance_to_first(value) - least) / least if least > 0.0 else distance_to_first(value)
-
-
-def mean_of(results: xr.Dataset, *, metric: str, contender: str) -> float:
-    """The mean of a metric over instances."""
-    return float(results[metric].sel(contender=contender).mean(skipna=False))
 
 
 def gain(results: xr.Dataset, *, metric: str, contender: str, other: str) -> float:

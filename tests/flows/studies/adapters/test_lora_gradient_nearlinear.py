@@ -9,8 +9,6 @@ from flows.plan import resolve_settings
 from flows.studies.adapters.lora_gradient_nearlinear import (
     STUDY,
     break_even_length,
-    mean_of,
-    quotient_of_problems,
 )
 from kernels.adapters.exact import exact_multiplications
 from kernels.result import Result, Status
@@ -26,24 +24,6 @@ def table(error):
 
 def joined(first, second):
     return xr.concat([first, second], "problem").assign_coords(problem=["first", "second"])
-
-
-def test_a_mean_is_that_over_instances_and_not_a_number_where_one_is_missing():
-    assert mean_of(table(0.1), metric="distance_to_reference", contender="chained") == pytest.approx(0.2)
-    missing = table(0.1)
-    missing["distance_to_reference"][0, 0] = np.nan
-    assert np.isnan(mean_of(missing, metric="distance_to_reference", contender="chained"))
-    with pytest.raises(KeyError):
-        mean_of(table(0.1), metric="distance_to_reference", contender="performer")
-    with pytest.raises(KeyError):
-        mean_of(table(0.1), metric="features", contender="chained")
-
-
-def test_quotients_of_problems_compare_means():
-    pair = {"metric": "distance_to_reference", "numerator": "second", "denominator": "first"}
-    results = joined(table(0.1), table(0.4))
-    assert quotient_of_problems(results, contender="chained", **pair) == pytest.approx(4.0)
-    assert np.isnan(quotient_of_problems(results, contender="blocked", **pair))
 
 
 def test_at_the_break_even_length_both_multiply_alike():

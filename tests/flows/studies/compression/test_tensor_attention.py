@@ -8,7 +8,6 @@ from flows.studies.compression.tensor_attention import (
     STUDY,
     largest_difference,
     proven_share,
-    quotient_of_problems,
     quotient_of_relative_errors,
     relative_error,
 )
@@ -38,10 +37,9 @@ def test_a_bound_that_is_broken_once_is_seen():
     assert np.isnan(proven_share(table(np.nan), contender="polynomial"))
 
 
-def test_quotients_of_problems_compare_means():
+def test_quotients_of_relative_errors_compare_problems():
     results = joined(table(0.1, entry=1.0), table(0.4, entry=0.5))
     pair = {"contender": "polynomial", "numerator": "second", "denominator": "first"}
-    assert quotient_of_problems(results, metric="distance_to_reference", **pair) == pytest.approx(4.0)
     assert quotient_of_relative_errors(results, **pair) == pytest.approx(8.0)
 
 

@@ -6,7 +6,6 @@ from data.problem import make_fields
 from flows.plan import resolve_settings
 from flows.studies.low_rank.completion.measures import (
     hidden_error,
-    mean_of,
     recovery_lost,
     relative_error,
     share_recovered,
@@ -29,11 +28,6 @@ def test_recovery_can_be_lost_and_gained():
     table = errors(a=[1e-9, 1.0, 1.0, 1.0], b=[1e-9, 1e-9, 1.0, 1.0])
     assert recovery_lost(table, contender="a", reference="b") == 0.25
     assert recovery_lost(table, contender="b", reference="a") == -0.25
-
-
-def test_a_mean_with_a_missing_value_is_undefined():
-    assert mean_of(errors(a=[1.0, 3.0]), metric="relative_error", contender="a") == 2.0
-    assert np.isnan(mean_of(errors(a=[1.0, np.nan]), metric="relative_error", contender="a"))
 
 
 def test_the_hidden_error_reads_hidden_entries_alone():
