@@ -99,3 +99,8 @@ def test_every_solver_of_the_bandit_is_held_against_its_modelled_cost():
     table = rows(run_benchmark("solver_costs"))
     assert {row[2] for row in table} == set(ARM_NAMES)
     assert all(float(row[4]) > 0 for row in table)
+
+
+def test_the_table_of_constrained_solvers_has_random_rows_and_exact_factors():
+    solvers = {row[2] for row in rows(run_benchmark("constrained"))}
+    assert {"Newton, LU", "Newton, Kaczmarz, literal"} <= solvers

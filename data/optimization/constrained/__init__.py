@@ -1,0 +1,1 @@
+"""Problems with equality constraints, nonlinear and not convex."""

@@ -1,0 +1,1 @@
+"""Methods for minimisation under equality constraints."""
