@@ -29,7 +29,8 @@ class Problem(BaseModel, ABC):
     """A family of instances; instance ``i`` is a pure function of (parameters, seed, i).
 
     A subclass declares its parameters as pydantic fields with bounds and descriptions. Raise ``version`` when a change
-    alters the arrays that the same parameters yield: stored data sets are found by it.
+    alters the arrays that the same parameters yield: stored data sets are found by it. ``extra`` names the package
+    beyond the basic installation that it imports.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -38,6 +39,7 @@ class Problem(BaseModel, ABC):
     summary: ClassVar[str]
     reference: ClassVar[str]
     version: ClassVar[int] = 1
+    extra: ClassVar[str] = ""
 
     @abstractmethod
     def variables(self) -> dict[str, Variable]:

@@ -94,14 +94,8 @@ def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str
     Raises
     ------
     InputError
-        For settings that are not allowed or need more memory than a worker should take, and where the study's extra
-        package is not installed.
+        For settings that are not allowed or need more memory than a worker should take, and where a package is missing.
     """
-    if study.extra and find_spec(study.extra) is None:
-        raise InputError(
-            f"the study {study.name} needs {study.extra}, which is not installed: "
-            f"pip install --require-hashes --no-deps -r requirements-{study.extra}.lock"
-        )
     settings = resolve_settings(study, size, overrides)
     try:
         problems = study.problems(settings)
@@ -130,16 +124,22 @@ def plan_study(study: Study, size: Size, overrides: Mapping[str, Any], root: str
 
 
 def require_available(data_set: DataSet) -> None:
-    """Refuse a data set of more instances than its problem has.
+    """Refuse a data set of more instances than its problem has, or whose problem needs a package that is missing.
 
     Raises
     ------
     InputError
-        One line with both numbers.
+        One line with both numbers, or with the command that installs the package.
     """
-    available = data_set.problem.available()
+    problem = data_set.problem
+    if problem.extra and find_spec(problem.extra) is None:
+        raise InputError(
+            f"{problem.name} needs {problem.extra}, which is not installed: "
+            f"pip install --require-hashes --no-deps -r requirements-{problem.extra}.lock"
+        )
+    available = problem.available()
     if available is not None and data_set.count > available:
-        raise InputError(f"{data_set.count} instances wanted, but {data_set.problem.name} has {available}")
+        raise InputError(f"{data_set.count} instances wanted, but {problem.name} has {available}")
 
 
 def require_memory(layout: Layout) -> None:

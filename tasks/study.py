@@ -136,8 +136,6 @@ class Study:
         Results of all problems -> the paper's main plot at this scale.
     surprises : str
         What the study's makers did not expect, for its page.
-    extra : str
-        The package beyond the basic installation that its problems or methods import, such as ``jax``.
     """
 
     name: str
@@ -158,7 +156,6 @@ class Study:
     method: str = ""
     figure: Callable[[Mapping[str, "xr.Dataset"]], "Figure"] | None = None
     surprises: str = ""
-    extra: str = ""
 
 
 def work_metric(name: str, long_name: str, units: str = "1") -> Metric:

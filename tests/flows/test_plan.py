@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
+from data.examples.cancelling_sums import CancellingSums
 from data.validation import InputError
 from flows.data_set_plan import plan_data_sets
 from flows.estimate import estimates
@@ -46,9 +45,10 @@ def test_a_plan_says_what_is_there(tmp_path):
     assert (planned.stores()[0].state, planned.stores()[0].shards_present) == ("complete", 3)
 
 
-def test_a_study_whose_extra_package_is_missing_is_refused_with_the_command_that_installs_it(tmp_path):
+def test_a_problem_whose_package_is_missing_is_refused_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(CancellingSums, "extra", "no_such")
     with pytest.raises(InputError, match=r"needs no_such.*requirements-no_such\.lock"):
-        plan_study(replace(SUMS, extra="no_such"), Size.SMALL, {}, str(tmp_path))
+        plan(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,1 @@
+"""Conjugate directions from anywhere: flexible conjugate gradients, and a network that proposes the directions."""
