@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_table_artifact
 
-from flows.form import Fresh, Scheduler, SizeChoice, StoreRoot, Workers, form_field
+from flows.defaults import TIME_LIMIT
+from flows.form import Fresh, Scheduler, SizeChoice, StoreRoot, TimeLimit, Workers, form_field
 from flows.plan import store_root
 from flows.registry import study_families
 from flows.regressions import lost_claims, slowdowns
@@ -46,6 +47,7 @@ def run_campaign(
     scheduler: Scheduler = LOCAL,
     workers: Workers = None,
     fresh: Fresh = False,
+    time_limit: TimeLimit = TIME_LIMIT,
 ) -> dict[str, Any]:
     """Run studies one after another on one cluster; a study that breaks is reported and does not stop the others.
 
@@ -65,7 +67,9 @@ def run_campaign(
     with open_cluster(scheduler, workers) as address:
         for name in chosen:
             try:
-                reports[name] = run_study(StudyName(name), size=size, store=root, scheduler=address, fresh=fresh)
+                reports[name] = run_study(
+                    StudyName(name), size=size, store=root, scheduler=address, fresh=fresh, time_limit=time_limit
+                )
             except Exception as error:  # noqa: BLE001 - one broken study must not stop the others
                 broken[name] = f"{type(error).__name__}: {error}".replace("\n", " ")
                 get_run_logger().error("study %s is broken: %s", name, broken[name])

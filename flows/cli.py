@@ -18,6 +18,7 @@ from flows.cli_options import (
     size_of,
     size_option,
     store_option,
+    time_limit_option,
 )
 
 
@@ -88,10 +89,11 @@ def show(study: str, size: str, assignments: tuple[str, ...], dry_run: bool, sto
 @click.option("--fresh", is_flag=True, help="Run the contenders again, beside results that exist.")
 @click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
 @click.option("--strict", is_flag=True, help="Exit with 1 unless every claim holds.")
+@time_limit_option
 @run_options
 def run(
     study: str, size: str, assignments: tuple[str, ...], plan_only: bool, fresh: bool, repair: bool, strict: bool,
-    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+    time_limit: float, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a study: generate its problems, solve them with all contenders, judge its claims.
 
@@ -112,7 +114,10 @@ def run(
     with computing(root, scheduler, workers) as address:
         from flows.study import StudyName, run_study
 
-        report = run_study(StudyName(study), plan.size, settings, root, address(), workers, fresh=fresh, repair=repair)
+        report = run_study(
+            StudyName(study), plan.size, settings, root, address(), workers,
+            fresh=fresh, repair=repair, time_limit=time_limit,
+        )  # fmt: skip
     print_document(report, as_json, output.print_report)
     if strict and any(claim["verdict"] != "holds" for claim in report["claims"]):
         sys.exit(1)
@@ -179,10 +184,11 @@ def generate(
 @size_option
 @click.option("--fresh", is_flag=True, help="Run the contenders again, beside results that exist.")
 @click.option("--strict", is_flag=True, help="Exit with 1 unless every claim holds.")
+@time_limit_option
 @run_options
 def campaign(
     family: str, studies: str, size: str, fresh: bool, strict: bool,
-    scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+    time_limit: float, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Run many studies and say what changed since the last campaign of this size (exit status 1 if for the worse)."""
     quiet(verbose)
@@ -206,8 +212,9 @@ def campaign(
         chosen = [StudyName(name) for name in names]
         try:
             summary = run_campaign(
-                chosen, FamilyName(family) if family else None, chosen_size, root, address(), workers, fresh=fresh
-            )
+                chosen, FamilyName(family) if family else None, chosen_size, root, address(), workers,
+                fresh=fresh, time_limit=time_limit,
+            )  # fmt: skip
         except RegressionError as regression:
             summary = regression.summary
     print_document(summary, as_json, output.print_campaign)

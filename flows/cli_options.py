@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from data.validation import InputError
+from flows.defaults import TIME_LIMIT
 
 INTERRUPTED = 130
 
@@ -34,6 +35,12 @@ size_option = click.option(
     show_default=True,
     help="small (seconds), default (minutes) or large (a night).",
 )
+
+
+time_limit_option = click.option(
+    "--time-limit", type=click.FloatRange(min=0, min_open=True), default=TIME_LIMIT, show_default=True,
+    metavar="SECONDS", help="That a contender may take on a shard.",
+)  # fmt: skip
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:

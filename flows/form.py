@@ -17,4 +17,5 @@ StoreRoot = Annotated[str, form_field("folder or URL of the store; empty: ASSAY_
 Scheduler = Annotated[str, form_field("'local' or the address of a Dask scheduler")]
 Workers = Annotated[int | None, form_field("local workers; empty: one a core", ge=1, le=1024)]
 Fresh = Annotated[bool, form_field("run the contenders again although results exist")]
+TimeLimit = Annotated[float, form_field("seconds that a contender may take on a shard", gt=0, le=30 * 86400)]
 Repair = Annotated[bool, form_field("check all stored shards and compute damaged ones again")]

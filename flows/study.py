@@ -6,7 +6,17 @@ from typing import Annotated, Any
 from prefect import flow, runtime
 from prefect.artifacts import create_table_artifact
 
-from flows.form import Fresh, Repair, Scheduler, SizeChoice, StoreRoot, Workers, form_field
+from flows.defaults import TIME_LIMIT
+from flows.form import (
+    Fresh,
+    Repair,
+    Scheduler,
+    SizeChoice,
+    StoreRoot,
+    TimeLimit,
+    Workers,
+    form_field,
+)
 from flows.plan import plan_study, store_root
 from flows.registry import find_study, study_families
 from tasks.cluster import LOCAL, open_cluster
@@ -31,6 +41,7 @@ def run_study(
     workers: Workers = None,
     fresh: Fresh = False,
     repair: Repair = False,
+    time_limit: TimeLimit = TIME_LIMIT,
 ) -> dict[str, Any]:
     """Generate a paper's problems, run its method and the baselines, judge its claims and log all to MLflow.
 
@@ -46,7 +57,9 @@ def run_study(
             for name, results in plan.result_sets.items()
         }
         result_reports = {
-            name: ensure_results(results, plan.data_url(name), plan.folders[name], address, repair=repair)
+            name: ensure_results(
+                results, plan.data_url(name), plan.folders[name], address, repair=repair, time_limit=time_limit
+            )
             for name, results in plan.result_sets.items()
         }
     rows, judgements = score(plan.result_sets, plan.folders, plan.study.claims(plan.settings))

@@ -18,6 +18,8 @@ CONNECT_TIMEOUT = 10
 CONFIGURATION = {
     "distributed.worker.memory.terminate": False,
     "distributed.admin.tick.limit": "1h",
+    # a worker ends with every contender that hangs on a shard
+    "distributed.scheduler.allowed-failures": 50,
     # the profiler calls sys._current_frames, in which CPython 3.11 before 3.11.9 can hang for ever (gh-106883)
     "distributed.worker.profile.enabled": False,
 }

@@ -99,7 +99,7 @@ def _run_sequence(
             failure = outcome.failure
             break
         outcomes[position] = outcome
-    return [outcomes.get(i) or _failed(failure) for i in range(len(instances))]
+    return [outcomes.get(i) or failed(failure) for i in range(len(instances))]
 
 
 def _options(contender: Contender, seed: int, budget: Mapping[str, float], index: int) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _held_to(budget: Budget | None, outcome: Outcome) -> Outcome:
     work = {**counted, **{unit: max(spent, counted.get(unit, 0.0)) for unit, spent in budget.spent.items()}}
     for unit, limit in budget.limits.items():
         if work[unit] > limit:
-            return _failed(f"{unit}: {work[unit]:g} spent, {limit:g} allowed")
+            return failed(f"{unit}: {work[unit]:g} spent, {limit:g} allowed")
     return replace(outcome, result=replace(outcome.result, work=work))
 
 
@@ -128,11 +128,12 @@ def _timed(call: Callable[[], Result]) -> Outcome:
     try:
         result = call()
     except Exception as error:  # noqa: BLE001 - one failing contender must not stop the others
-        return _failed(_one_line(error))
+        return failed(_one_line(error))
     return Outcome(result, time.thread_time() - cpu, time.perf_counter() - wall)
 
 
-def _failed(failure: str) -> Outcome:
+def failed(failure: str) -> Outcome:
+    """The outcome of a contender that has none, and why."""
     return Outcome(Result(np.empty(0), Status.FAILED, np.empty(0)), float("nan"), float("nan"), failure)
 
 

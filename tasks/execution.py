@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from distributed import as_completed
+from distributed import as_completed, get_worker
 
 from tasks.cluster import connect
 
@@ -13,6 +13,15 @@ RETRIES = 2
 IN_FLIGHT = 1000
 
 ShardReport = dict[str, Any]
+
+
+def is_replaceable() -> bool:
+    """Whether this process may end without harm: that of a Dask worker with one thread, whose nanny starts another."""
+    try:
+        worker = get_worker()
+    except ValueError:
+        return False
+    return worker.nanny is not None and worker.state.nthreads == 1
 
 
 def run_shards(

@@ -46,14 +46,16 @@ def ensure_data_set(data_set: DataSet, url: str, address: str, *, repair: bool =
 
 @task(cache_policy=NO_CACHE, task_run_name="results-{results.problem}")
 def ensure_results(
-    results: ResultSet, data_url: str, folder: str, address: str, *, repair: bool = False
+    results: ResultSet, data_url: str, folder: str, address: str, *, time_limit: float, repair: bool = False
 ) -> dict[str, Any]:
     """Run the contenders on the shards that have no results yet; returns the folder, what was reused, the failures."""
     _pending(timings_url(folder), results.timing_layout(), results.describe_timings, repair=False)
     pending = _pending(results_url(folder), results.layout(), results.describe, repair=repair)
     key = f"results-{results.digest}"
     description = f"{results.study}: {results.problem}"
-    reports = _run(address, run_shard, (results, data_url, folder), results.layout(), pending, description, key)
+    reports = _run(
+        address, run_shard, (results, data_url, folder, time_limit), results.layout(), pending, description, key
+    )
     failures: dict[str, str] = {}
     for report in reports:
         for contender, failure in report["failures"].items():

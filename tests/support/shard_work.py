@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numba
 from distributed import get_worker
 
 from tasks.store import DamagedShardError
@@ -24,3 +25,15 @@ def fail_at_first(folder, shard):
         return {"shard": shard}
     mark.touch()
     raise OSError("a lost connection")
+
+
+def hang(terms):
+    """A contender whose compiled loop never ends, nor lets the interpreter go."""
+    return _spin(1.0)
+
+
+@numba.njit
+def _spin(value):
+    while value > 0.0:
+        value = 1.0 / value
+    return value

@@ -68,7 +68,7 @@ def data_url(tmp_path):
 def run(results, data_url, folder, shards=(0, 1, 2)):
     prepare_store(timings_url(str(folder)), results.timing_layout(), results.describe_timings)
     prepare_store(results_url(str(folder)), results.layout(), results.describe)
-    reports = [run_shard(results, data_url, str(folder), shard) for shard in shards]
+    reports = [run_shard(results, data_url, str(folder), 60.0, shard) for shard in shards]
     complete_store(timings_url(str(folder)))
     complete_store(results_url(str(folder)))
     return reports, xr.open_zarr(results_url(str(folder))).load()
@@ -83,7 +83,7 @@ def test_the_contender_that_begins_rotates_from_shard_to_shard(tmp_path, data_ur
     prepare_store(results_url(str(tmp_path)), results.layout(), results.describe)
     for shard in (0, 1, 2):
         called.clear()
-        run_shard(results, data_url, str(tmp_path), shard)
+        run_shard(results, data_url, str(tmp_path), 60.0, shard)
         orders[shard] = "".join(called)
     assert orders == {0: "aabb", 1: "bbaa", 2: "aabb"}
 
