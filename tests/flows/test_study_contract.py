@@ -5,7 +5,9 @@ import time
 
 import numpy as np
 import pytest
+from data_sets import generate
 from files import bytes_below
+from result_sets import compute_results
 
 from data.validation import InputError
 from flows.plan import plan_study, resolve_settings
@@ -74,13 +76,14 @@ def test_a_setting_it_does_not_have_is_refused(study):
         resolve_settings(study, Size.SMALL, {"no_such_setting": 1})
 
 
-def test_one_worker_and_two_leave_the_same_bytes(plan, study, single_worker, make_root):
-    root = make_root(f"{study.name}-alone")
-    run_study(StudyName(study.name), size=Size.SMALL, store=root, scheduler=single_worker)
-    alone = plan_study(study, Size.SMALL, {}, root)
-    for problem in plan.folders:
-        assert differing(alone.data_url(problem), plan.data_url(problem)) == []
-        assert differing(results_url(alone.folders[problem]), results_url(plan.folders[problem])) == []
+def test_two_workers_leave_the_same_bytes_as_this_process(plan, study, tmp_path):
+    alone = plan_study(study, Size.SMALL, {}, str(tmp_path))
+    for problem, results in alone.result_sets.items():
+        data_url, folder = alone.data_url(problem), alone.folders[problem]
+        generate(results.data_set, data_url)
+        compute_results(results, data_url, folder)
+        assert differing(data_url, plan.data_url(problem)) == []
+        assert differing(results_url(folder), results_url(plan.folders[problem])) == []
 
 
 def differing(url, other):

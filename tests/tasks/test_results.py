@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from files import bytes_below
+from result_sets import compute_results
 
 from data.examples.cancelling_sums import CancellingSums
 from kernels.examples.compensated_summation import compensated_sum, exact_sum, recursive_sum
@@ -65,12 +66,8 @@ def data_url(tmp_path):
     return url
 
 
-def run(results, data_url, folder, shards=(0, 1, 2)):
-    prepare_store(timings_url(str(folder)), results.timing_layout(), results.describe_timings)
-    prepare_store(results_url(str(folder)), results.layout(), results.describe)
-    reports = [run_shard(results, data_url, str(folder), 60.0, shard) for shard in shards]
-    complete_store(timings_url(str(folder)))
-    complete_store(results_url(str(folder)))
+def run(results, data_url, folder):
+    reports = compute_results(results, data_url, str(folder))
     return reports, xr.open_zarr(results_url(str(folder))).load()
 
 
@@ -97,7 +94,7 @@ def test_the_columns_do_not_depend_on_who_began(tmp_path, data_url):
 
 def test_results_repeat_byte_for_byte_and_in_any_order(tmp_path, data_url):
     run(result_set(), data_url, tmp_path / "one")
-    run(result_set(), data_url, tmp_path / "other", shards=(2, 0, 1))
+    compute_results(result_set(), data_url, str(tmp_path / "other"), shards=(2, 0, 1))
     one, other = (bytes_below(results_url(str(tmp_path / name))) for name in ("one", "other"))
     assert one == other
 

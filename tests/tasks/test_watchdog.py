@@ -1,5 +1,6 @@
 import pytest
 import xarray as xr
+from data_sets import generate
 from shard_work import hang
 
 from data.examples.cancelling_sums import CancellingSums
@@ -7,7 +8,7 @@ from kernels.examples.compensated_summation import exact_sum
 from kernels.result import Status
 from tasks.cluster import open_cluster
 from tasks.contenders import status_code
-from tasks.datasets import DataSet, complete_data_set, generate_shard
+from tasks.datasets import DataSet
 from tasks.execution import is_replaceable, run_shards
 from tasks.results import ResultSet, results_url, run_shard, timings_url
 from tasks.store import complete_store, prepare_store
@@ -40,10 +41,7 @@ Thread 0x2 (most recent call first):
 @pytest.mark.timeout(200)  # four workers end and four are started
 def test_contenders_that_hang_fail_and_the_others_do_not(tmp_path):
     data_url, folder = str(tmp_path / "data.zarr"), str(tmp_path / "results")
-    prepare_store(data_url, DATA_SET.layout(), DATA_SET.describe)
-    for shard in DATA_SET.layout().shards:
-        generate_shard(DATA_SET, data_url, shard)
-    complete_data_set(data_url)
+    generate(DATA_SET, data_url)
     prepare_store(timings_url(folder), RESULTS.timing_layout(), RESULTS.describe_timings)
     prepare_store(results_url(folder), RESULTS.layout(), RESULTS.describe)
     with open_cluster(workers=2) as address:
