@@ -1,0 +1,1 @@
+"""What the studies of stochastic bilevel methods share."""
