@@ -134,7 +134,9 @@ def deployments(services):
 
 def request_run(services, deployment, parameters):
     identifier = deployments(services)[deployment]["id"]
-    return post(f"{services.api}/deployments/{identifier}/create_flow_run", parameters=parameters)
+    address = f"{services.api}/deployments/{identifier}/create_flow_run"
+    # Prefect says 503 while its database is busy, and its clients ask again
+    return wait_for(lambda: answer if (answer := post(address, parameters=parameters)).status_code != 503 else None)
 
 
 def state_of(services, run):
