@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import describe_machine, print_table
 from data.problem import make_fields
+from flows.defaults import TIME_LIMIT
 from flows.embedded_server import prefect_server
 from flows.plan import StudyPlan, plan_study
 from flows.registry import find_study
@@ -164,7 +165,7 @@ def cost_in_workers(plan: StudyPlan, scratch: Path) -> dict[str, float]:
         steps: dict[str, list[Callable[[], object]]] = {
             "all": [
                 partial(generate_shard, data_set, whole[0], shard),
-                partial(run_shard, results, whole[0], str(scratch / "whole"), shard),
+                partial(run_shard, results, whole[0], str(scratch / "whole"), TIME_LIMIT, shard),
             ],
             "draw the data": [
                 partial(make_fields, data_set.problem, data_set.seed, index) for index in range(rows.start, rows.stop)

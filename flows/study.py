@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from prefect import flow, runtime
 from prefect.artifacts import create_table_artifact
-from prefect.futures import wait
 
 from flows.defaults import TIME_LIMIT
 from flows.form import (
@@ -18,10 +17,9 @@ from flows.form import (
     Workers,
     form_field,
 )
-from flows.plan import StudyPlan, plan_study, store_root
+from flows.plan import plan_study, store_root
 from flows.registry import find_study, study_families
 from tasks.cluster import LOCAL, open_cluster
-from tasks.execution import abandon_shards
 from tasks.scoring import in_plain_words
 from tasks.stages import ensure_data_set, ensure_results, score, track
 from tasks.store import require_writable
@@ -54,7 +52,16 @@ def run_study(
     plan = plan_study(find_study(study.value), size, settings, root, fresh=fresh)
     open_tracking(root)
     with open_cluster(scheduler, workers) as address:
-        data_sets, result_reports = _compute(plan, address, repair=repair, time_limit=time_limit)
+        data_sets = {
+            name: ensure_data_set(results.data_set, plan.data_url(name), address, repair=repair)
+            for name, results in plan.result_sets.items()
+        }
+        result_reports = {
+            name: ensure_results(
+                results, plan.data_url(name), plan.folders[name], address, repair=repair, time_limit=time_limit
+            )
+            for name, results in plan.result_sets.items()
+        }
     rows, judgements = score(plan.result_sets, plan.folders, plan.study.claims(plan.settings))
     request = {"study": plan.study.name, "size": size.value, "settings": settings}
 
@@ -70,8 +77,8 @@ def run_study(
         "claims": claims,
         "contenders": rows,
         "in_plain_words": in_plain_words(rows, judgements),
-        "data_sets": data_sets,
-        "results": result_reports,
+        "data_sets": list(data_sets.values()),
+        "results": list(result_reports.values()),
         "mlflow": mlflow_report(logged),
         "prefect_flow_run": str(runtime.flow_run.id),
     }
@@ -79,21 +86,3 @@ def run_study(
     table = [{column: claim[column] for column in columns} for claim in claims]
     create_table_artifact(table, key=f"claims-{plan.study.name}", description=f"Claims of {plan.study.name}")
     return report
-
-
-def _compute(
-    plan: StudyPlan, address: str, *, repair: bool, time_limit: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Data sets and results of all problems, side by side: so no worker waits for the last shard of one of them."""
-    data_sets, results = {}, {}
-    try:
-        for name, wanted in plan.result_sets.items():
-            url, folder = plan.data_url(name), plan.folders[name]
-            data_sets[name] = ensure_data_set.submit(wanted.data_set, url, address, repair=repair)
-            options = {"repair": repair, "time_limit": time_limit, "wait_for": [data_sets[name]]}
-            results[name] = ensure_results.submit(wanted, url, folder, address, return_state=False, **options)
-        wait([*data_sets.values(), *results.values()])
-    except BaseException:
-        abandon_shards()
-        raise
-    return [future.result() for future in data_sets.values()], [future.result() for future in results.values()]

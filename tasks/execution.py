@@ -1,12 +1,11 @@
 """The fan-out: one Dask future a shard, retried where a worker is lost, reported as it finishes."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from distributed import Client, as_completed, get_worker
+from distributed import as_completed, get_worker
 
 from tasks.cluster import connect
 
@@ -25,24 +24,6 @@ def is_replaceable() -> bool:
     return worker.nanny is not None and worker.state.nthreads == 1
 
 
-_clients: set[Client] = set()
-
-
-def abandon_shards() -> None:
-    """End all :func:`run_shards` of this process, in whatever threads they wait."""
-    for client in list(_clients):
-        client.close(timeout=1)
-
-
-@contextlib.contextmanager
-def _abandonable(client: Client) -> Iterator[None]:
-    _clients.add(client)
-    try:
-        yield
-    finally:
-        _clients.discard(client)
-
-
 def run_shards(
     address: str, work: Callable[..., ShardReport], arguments: Sequence[Any], shards: Sequence[int]
 ) -> Iterator[ShardReport]:
@@ -52,7 +33,7 @@ def run_shards(
     of a shard that fails all its retries is raised here.
     """
     function = partial(work, *arguments)
-    with connect(address) as client, _abandonable(client):
+    with connect(address) as client:
 
         def submit(shard: int) -> Any:
             return client.submit(function, shard, retries=RETRIES, pure=False)
