@@ -91,6 +91,7 @@ def run_campaign(
         "studies": chosen,
         "broken": broken,
         "verdicts": verdicts,
+        "claims": {name: report["claims"] for name, report in reports.items()},
         "compared_with_last": bool(previous),
         "changes": changes,
         "regressions": [

@@ -106,13 +106,12 @@ def print_report(report: dict[str, Any]) -> None:
 
 
 def print_campaign(summary: dict[str, Any]) -> None:
-    """All verdicts and what changed."""
+    """All claims of all studies, and what changed."""
     console = Console()
-    table = Table("claim", "verdict", "last campaign", title=f"Campaign, size {summary['size']}")
-    for claim, verdict in summary["verdicts"].items():
-        before = summary["changes"].get(claim, {}).get("before", "")
-        table.add_row(claim, _coloured(verdict), before and f"was: {before}")
-    console.print(table)
+    for study, claims in summary["claims"].items():
+        console.print(_claims_table(study, claims))
+    for claim, change in summary["changes"].items():
+        console.print(f"{claim}: {_coloured(change['now'])}, was: {change['before']}")
     for regression in summary["regressions"]:
         console.print(f"[red]regression:[/] {regression}", highlight=False)
     if not summary["compared_with_last"]:

@@ -16,6 +16,7 @@ from flows.campaign import EXPERIMENT, SUMMARY
 from flows.pages import interval, tally
 from flows.plan import store_root
 from flows.registry import find_study, study_families
+from flows.study_record import CLAIMS_FIGURE, PAPER_FIGURE
 from tasks.store import without_credentials
 from tasks.study import Size
 from tasks.tracking import REPORT, finished_runs, nothing_logged, open_tracking, read_document
@@ -109,15 +110,14 @@ def _section(client: MlflowClient, name: str, run: Run, changes: Mapping[str, Ma
 
 
 def _figures(client: MlflowClient, run_id: str) -> dict[str, str]:
-    """The run's figures as base64, by name."""
+    """The figure of the paper's plot or, of a study without one, that of its claims, as base64 by name."""
+    there = {item.path for item in client.list_artifacts(run_id, _FIGURES)}
+    chosen = next((path for path in (PAPER_FIGURE, CLAIMS_FIGURE) if path in there), None)
+    if chosen is None:
+        return {}
     with tempfile.TemporaryDirectory() as scratch:
-        return {
-            Path(item.path).stem: base64.b64encode(
-                Path(client.download_artifacts(run_id, item.path, scratch)).read_bytes()
-            ).decode()
-            for item in client.list_artifacts(run_id, _FIGURES)
-            if item.path.endswith(".png")
-        }
+        image = Path(client.download_artifacts(run_id, chosen, scratch)).read_bytes()
+    return {Path(chosen).stem: base64.b64encode(image).decode()}
 
 
 def _link(client: MlflowClient, run: Run) -> str:

@@ -12,7 +12,7 @@ from tasks.scoring import in_plain_words, median_curve
 from tasks.stages import load_tables
 from tasks.tracking import REPORT, Record, StoredInput
 
-PAPER_FIGURE = "figures/paper.png"
+PAPER_FIGURE, CLAIMS_FIGURE = "figures/paper.png", "figures/claims.png"
 
 
 def study_record(
@@ -74,7 +74,7 @@ def study_record(
         inputs=[_input(plan, name) for name in plan.result_sets],
         figures={
             **({PAPER_FIGURE: study.figure(tables)} if study.figure else {}),
-            "figures/claims.png": claims_figure(judgements, study.paper.title),
+            CLAIMS_FIGURE: claims_figure(judgements, study.paper.title),
             **{
                 f"figures/convergence-{name}.png": convergence_figure(results, tables[name], study.headline)
                 for name, results in plan.result_sets.items()

@@ -150,7 +150,10 @@ def test_a_reproduced_run_ends_with_0_and_one_that_differs_with_1(assay, dask_cl
     assert "cancelling-sums/exact/additions" in json.loads(differing.stdout)["differing"]
 
 
-def test_a_campaign_prints_its_verdicts(assay, dask_cluster):
-    ended = assay("campaign", "--studies", STUDY, "--size", "small", "--scheduler", dask_cluster)
+def test_a_campaign_prints_every_claim_with_its_measurement(assay, dask_cluster):
+    ended = assay("campaign", "--studies", STUDY, "--size", "small", "--scheduler", dask_cluster, COLUMNS="200")
     assert ended.returncode == 0, ended.stderr
     assert "the first campaign of this size" in ended.stdout
+    assert f"Claims: {STUDY}" in ended.stdout
+    for column in ("estimate", "95 % interval", "threshold", "verdict"):
+        assert column in ended.stdout
