@@ -30,6 +30,7 @@ from tasks.store import (
     canonical_digest,
     decode_shard,
     is_intact,
+    one_line,
     open_store,
     store_state,
 )
@@ -82,8 +83,7 @@ def check_data_set(url: str, sample: int, seed: int = 0) -> list[Check]:
     except InputError:
         raise
     except Exception as error:  # whatever Zarr and the checks meet in metadata that says something else than ours
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise NotADataSetError(f"{url} cannot be checked, its metadata is damaged: {reason}") from error
+        raise NotADataSetError(f"{url} cannot be checked, its metadata is damaged: {one_line(error)}") from error
 
 
 def _all_checks(url: str, sample: int, seed: int) -> list[Check]:

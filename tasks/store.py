@@ -84,7 +84,7 @@ def open_store(url: str, mode: str = "r+") -> zarr.Group:
         except (OSError, zarr.errors.ContainsArrayError):
             raise
         except Exception as error:
-            raise StoreError(f"{url} cannot be opened, its metadata is damaged: {_one_line(error)}") from error
+            raise StoreError(f"{url} cannot be opened, its metadata is damaged: {one_line(error)}") from error
 
 
 def require_writable(root: str) -> None:
@@ -396,5 +396,6 @@ def _damage(url: str, layout: Layout, shard: int, what: str) -> str:
     return f"{url}: shard {shard} (instances {rows.start} to {rows.stop - 1}): {what}; run again with --repair"
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The kind of an exception and its message, without line breaks."""
     return " ".join(f"{type(error).__name__}: {error}".split())
