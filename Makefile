@@ -38,7 +38,7 @@ up: $(INSTALLED)  ## servers, schedules and forms on 127.0.0.1
 
 lock:  ## renew the locks from the .in files
 	$(BIN)/python -m pip install uv
-	$(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes requirements.in requirements-dev.in -o requirements.lock
+	$(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes requirements.in requirements-dev.in requirements-cluster.in -o requirements.lock
 	for extra in benchmark jax; do \
 	  $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --generate-hashes -c requirements.lock requirements-$$extra.in -o requirements-$$extra.lock || exit 1; \
 	done
