@@ -4,19 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test test-all test-fuzz check bench up lock clean clean-jit
+.PHONY: run test test-all test-fuzz test-faults test-ui check bench up lock clean clean-jit
 
 run: $(INSTALLED)  ## the main job on embedded defaults: sorted Krylov recycling, from a PDE to a verdict in MLflow
 	$(BIN)/assay run skr
 
 test: $(INSTALLED)  ## the whole suite but the slow studies
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not faults and not ui"
 
-test-all: $(INSTALLED)  ## the slow studies too
+test-all: $(INSTALLED)  ## everything: the slow studies, the faults and the browser too
 	$(BIN)/python -m pytest
 
 test-fuzz: $(INSTALLED)  ## the fuzz tests with 5,000 examples of each property, new ones every time
 	ASSAY_FUZZ=5000 $(BIN)/python -m pytest -n 2 tests/test_fuzz.py
+
+test-faults: $(INSTALLED)  ## 200 faults injected into real processes
+	$(BIN)/python -m pytest -n 2 -m faults
+
+test-ui: $(INSTALLED)  ## a headless Chromium through the Prefect and MLflow UIs (Debian: chromium, chromium-driver)
+	$(BIN)/python -m pytest -m ui
 
 check: $(INSTALLED)  ## style, types and import directions
 	$(BIN)/ruff check .
