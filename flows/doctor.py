@@ -12,18 +12,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import httpx
 from mlflow.store.db.utils import _get_latest_schema_revision, _get_schema_version
 from sqlalchemy import create_engine
 from threadpoolctl import threadpool_info
 
 from data.validation import InputError
 from flows.plan import store_root
+from flows.prefect_api import check_prefect_server
 from flows.services import require_free_port
-from tasks.cluster import LOCAL, check_scheduler, connect
+from tasks.cluster import IN_PROCESS, LOCAL, check_scheduler, connect
 from tasks.provenance import LOCK
 from tasks.store import is_local, require_writable, without_credentials
-from tasks.tracking import TIMEOUT, check_server, tracking_uri
+from tasks.tracking import DATABASES, check_database, check_server, tracking_uri
 
 PROFILER_MENDED = (3, 11, 9)
 LEAST_FREE, LITTLE_FREE = 2**29, 5 * 2**30
@@ -94,13 +94,13 @@ def _packages() -> Iterator[Finding]:
 
 
 def _store(root: str) -> Iterator[Finding]:
-    if not is_local(root):
-        yield Finding("store", State.GOOD, f"{root}: not a local folder, space unknown")
-        return
     try:
         require_writable(root)
     except InputError as error:
         yield Finding("store", State.BAD, str(error), "choose another by --store or ASSAY_STORE")
+        return
+    if not is_local(root):
+        yield Finding("store", State.GOOD, f"{root}: not a local folder, space unknown")
         return
     folder = next(parent for parent in [Path(root), *Path(root).parents] if parent.exists())
     free = shutil.disk_usage(folder).free
@@ -117,8 +117,14 @@ def _mlflow(root: str) -> Iterator[Finding]:
             check_server(uri)
             yield Finding("MLflow", State.GOOD, f"{shown} answers")
             return
+        if uri.startswith(DATABASES):
+            check_database(uri)
     except InputError as error:
         yield Finding("MLflow", State.BAD, str(error), "start the server or unset MLFLOW_TRACKING_URI")
+        return
+    if not (is_local(root) or os.environ.get("MLFLOW_TRACKING_URI")):
+        cure = "set MLFLOW_TRACKING_URI to a database that all machines reach"
+        yield Finding("MLflow", State.WARNING, f"{shown}: not with the store, but in this folder", cure)
         return
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         yield Finding("MLflow", State.GOOD, f"{shown}: made by the first run")
@@ -128,7 +134,9 @@ def _mlflow(root: str) -> Iterator[Finding]:
         there, wanted = _get_schema_version(engine), _get_latest_schema_revision()
     finally:
         engine.dispose()
-    if there == wanted:
+    if there is None:
+        yield Finding("MLflow", State.GOOD, f"{shown}: empty, filled by the first run")
+    elif there == wanted:
         yield Finding("MLflow", State.GOOD, f"{shown}: schema {there}")
     else:
         cure = f"back it up, then `mlflow db upgrade {shown}`"
@@ -142,14 +150,13 @@ def _prefect() -> Iterator[Finding]:
         return
     shown = without_credentials(address)
     try:
-        version = str(httpx.get(f"{address.rstrip('/')}/admin/version", timeout=TIMEOUT).raise_for_status().json())
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        found = f"PREFECT_API_URL={shown!r} does not answer ({type(error).__name__})"
-        yield Finding("Prefect", State.BAD, found, "start the server or unset PREFECT_API_URL")
+        version = check_prefect_server()
+    except InputError as error:
+        yield Finding("Prefect", State.BAD, str(error), "`prefect server start`, or unset PREFECT_API_URL")
         return
     here = importlib.metadata.version("prefect")
-    if version == here:
-        yield Finding("Prefect", State.GOOD, f"{shown} answers, version {version}")
+    if version in {here, ""}:  # Prefect Cloud is always of our version
+        yield Finding("Prefect", State.GOOD, f"{shown} answers, version {version or here}")
     else:
         yield Finding(
             "Prefect", State.BAD, f"{shown} has version {version}, here is {here}", "install the same version"
@@ -157,7 +164,7 @@ def _prefect() -> Iterator[Finding]:
 
 
 def _dask(scheduler: str) -> Iterator[Finding]:
-    if scheduler == LOCAL:
+    if scheduler in {LOCAL, IN_PROCESS}:
         yield Finding("Dask", State.GOOD, "a local cluster for each command")
         return
     try:

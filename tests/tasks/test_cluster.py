@@ -68,3 +68,19 @@ def test_an_address_that_is_none_is_said_in_one_line(address):
     with pytest.raises(ClusterError, match="does not answer") as caught:
         check_scheduler(address)
     assert "\n" not in str(caught.value)
+
+
+def test_more_than_one_worker_in_one_process_is_refused():
+    with pytest.raises(ClusterError, match="--scheduler in-process is one thread: leave out --workers 2"):
+        check_scheduler("in-process", 2)
+    check_scheduler("in-process", 1)
+    check_scheduler("local", 2)
+
+
+def test_a_worker_in_this_process_listens_nowhere_and_has_one_thread():
+    before = _listening([psutil.Process()])
+    with open_cluster("in-process") as address, connect(address) as client:
+        assert address.startswith("inproc://")
+        (worker,) = client.scheduler_info()["workers"].values()
+        assert worker["nthreads"] == 1
+        assert {where.ip for where in _listening([psutil.Process()]) - before} <= {"127.0.0.1"}
