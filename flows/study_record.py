@@ -5,14 +5,17 @@ from typing import Any
 from prefect import runtime
 
 from flows.plan import StudyPlan
+from flows.study_views import counts, experiment_tags, run_tags
 from tasks.claims import Judgement
 from tasks.figures import claims_figure, convergence_figure
 from tasks.provenance import environment, machine, source_digest
-from tasks.scoring import in_plain_words, median_curve
+from tasks.scoring import in_plain_words, median_curve, tally
+from tasks.speed_figures import speed_up_figure, work_precision_figure
 from tasks.stages import load_tables
 from tasks.tracking import REPORT, Record, StoredInput
 
 PAPER_FIGURE, CLAIMS_FIGURE = "figures/paper.png", "figures/claims.png"
+SPEED_FIGURE, WORK_FIGURE = "figures/speed-up.png", "figures/work-precision.png"
 
 
 def study_record(
@@ -21,9 +24,11 @@ def study_record(
     """What MLflow keeps of a study: claims on the parent run, one child run a contender and problem."""
     study = plan.study
     tables = load_tables(plan.folders)
+    words = in_plain_words(rows, judgements)
+    flow_run = str(runtime.flow_run.id)
     custody = {
         "paper": f"{study.paper.authors}: {study.paper.title} ({study.paper.venue})",
-        "prefect.flow_run": str(runtime.flow_run.id),
+        "prefect.flow_run": flow_run,
         **environment(),
         **machine(),
     }
@@ -50,8 +55,12 @@ def study_record(
                 inputs=[_input(plan, row["problem"])],
             )
         )
+    drawn = {
+        SPEED_FIGURE: speed_up_figure(plan.result_sets, tables),
+        WORK_FIGURE: work_precision_figure(plan.result_sets, tables, study.headline),
+    }
     return Record(
-        name=f"{study.name} ({plan.size})",
+        name=f"{study.name} ({plan.size}): {tally(judgements)}",
         identity=plan.identity,
         params={"size": plan.size.value, **plan.settings.model_dump(mode="json")},
         tags={
@@ -59,8 +68,10 @@ def study_record(
             **{f"data_set.{name}": results.data_set.digest for name, results in plan.result_sets.items()},
             **{f"results.{name}": folder for name, folder in plan.folders.items()},
             **{f"verdict.{j.problem}.{j.name}": j.verdict.value for j in judgements},
+            **run_tags(plan, request, judgements, words, environment()["git_commit"]),
         },
-        metrics={
+        metrics=counts(judgements)
+        | {
             f"{judgement.problem}/{judgement.name}/{key}": value
             for judgement in judgements
             for key, value in {
@@ -73,6 +84,7 @@ def study_record(
         },
         inputs=[_input(plan, name) for name in plan.result_sets],
         figures={
+            **{path: figure for path, figure in drawn.items() if figure is not None},
             **({PAPER_FIGURE: study.figure(tables)} if study.figure else {}),
             CLAIMS_FIGURE: claims_figure(judgements, study.paper.title),
             **{
@@ -86,12 +98,13 @@ def study_record(
                 **request,
                 "claims": [judgement.as_dict() for judgement in judgements],
                 "contenders": rows,
-                "in_plain_words": in_plain_words(rows, judgements),
+                "in_plain_words": words,
                 "environment": environment(),
                 "machine": machine(),
             }
         },
         children=children,
+        experiment_tags=experiment_tags(plan, judgements, flow_run),
     )
 
 

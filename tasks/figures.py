@@ -14,7 +14,7 @@ COLOURS = {Verdict.HOLDS: "tab:green", Verdict.FAILS: "tab:red", Verdict.INCONCL
 
 def convergence_figure(results: ResultSet, table: xr.Dataset, headline: tuple[str, ...]) -> Figure:
     """The median history of every contender that iterates; those of the headline are drawn bold."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(8, 5))  # its margins suit one panel; the engines take longer than all the drawing
     axes = figure.subplots()
     for contender in results.contenders:
         steps, values = median_curve(table, contender.name)

@@ -1,6 +1,7 @@
 """From stored results to what is reported: a table of contenders, their curves and the judgement of every claim."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,19 +9,20 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kernels.result import Status
-from tasks.claims import Claim, Judgement, judge, select_results
+from tasks.claims import Claim, Judgement, Verdict, judge, select_results
 from tasks.contenders import status_code
 from tasks.results import DISTANCE, TIMINGS, ResultSet, results_url, timings_url
 from tasks.store import DIGESTS
 
 CURVE_POINTS = 320
+CURVE_BYTES = 2**28  # of histories that are in memory at once
 
 
 def load_table(folder: str) -> xr.Dataset:
     """Results and timings of a finished run, lazily, with dimensions instance, contender and step."""
     results: xr.Dataset = xr.open_zarr(results_url(folder), chunks=None)
     timings = xr.open_zarr(timings_url(folder), chunks=None)
-    return results.merge(timings[list(TIMINGS)]).drop_vars(DIGESTS)
+    return results.merge(timings[list(TIMINGS)]).drop_vars(DIGESTS).set_coords("repetition")
 
 
 def load_scalars(folder: str) -> xr.Dataset:
@@ -84,6 +86,13 @@ def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> l
     return sentences
 
 
+def tally(judgements: Sequence[Judgement]) -> str:
+    """How many claims hold, fail and are inconclusive, in words."""
+    found = Counter(judgement.verdict for judgement in judgements)
+    words = {Verdict.HOLDS: "hold", Verdict.FAILS: "fail", Verdict.INCONCLUSIVE: "inconclusive"}
+    return ", ".join(f"{found[verdict]} {word}" for verdict, word in words.items() if found[verdict])
+
+
 def judge_claims(claims: tuple[Claim, ...], tables: Mapping[str, xr.Dataset]) -> list[Judgement]:
     """The judgement of every claim on the results of its problem or problems."""
     return [judge(claim, select_results(claim, tables), list(TIMINGS)) for claim in claims]
@@ -103,8 +112,25 @@ def median_curve(table: xr.Dataset, contender: str) -> tuple[NDArray[np.int64], 
     if longest == 0:
         return np.empty(0, np.int64), np.empty(0)
     steps = np.unique(np.geomspace(1, longest, CURVE_POINTS).astype(np.int64)) - 1
-    history = column["history"].values[lengths > 0]
-    last = np.minimum(steps[None, :], lengths[lengths > 0][:, None] - 1)
-    values = np.median(np.take_along_axis(history, last, axis=1), axis=0)
+    at_once = max(1, CURVE_BYTES // (8 * lengths.size))
+    values = np.concatenate(
+        [
+            np.median(_at_steps(column, lengths, steps[first : first + at_once]), axis=0)
+            for first in range(0, steps.size, at_once)
+        ]
+    )
     finite = np.isfinite(values)
     return steps[finite], values[finite]
+
+
+def _at_steps(column: xr.Dataset, lengths: NDArray[np.int32], steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The histories at some steps, of the instances that have one; read a block of instances after another."""
+    history = column["history"]
+    rows = max(1, CURVE_BYTES // (8 * history.sizes["step"]))
+    blocks = []
+    for first in range(0, lengths.size, rows):
+        there = lengths[first : first + rows]
+        last = np.minimum(steps[None, :], there[there > 0][:, None] - 1)
+        block = history[first : first + rows].values[there > 0]
+        blocks.append(np.take_along_axis(block, last, axis=1))
+    return np.concatenate(blocks)
