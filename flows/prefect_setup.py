@@ -12,7 +12,9 @@ import httpx
 
 from data.validation import InputError
 from flows.deployments import check_deployment_file
+from flows.prefect_api import authorisation
 from flows.processes import Service, show_tail
+from tasks.artifacts import MLFLOW_UI
 from tasks.provenance import REPOSITORY
 
 DEPLOYMENT_FILE = REPOSITORY / "deployment.yaml"
@@ -46,18 +48,19 @@ DEAD_RUNS: Mapping[str, Any] = {
 
 def create_work_pool(api: str) -> None:
     """Create the work pool for runs in processes of this machine, unless it is there."""
-    answer = httpx.post(f"{api}/work_pools/", json={"name": WORK_POOL, "type": "process"}, timeout=TIMEOUT)
+    answer = _ask("POST", f"{api}/work_pools/", {"name": WORK_POOL, "type": "process"})
     if answer.status_code != httpx.codes.CONFLICT:
         answer.raise_for_status()
 
 
-def worker(api: str, root: str, database: str) -> Service:
+def worker(api: str, root: str, database: str, mlflow_ui: str) -> Service:
     """The worker: one run at a time, so that no two share the cores that their timings are taken on."""
     name = f"assay-{os.getpid()}"
     command = ("prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", name, "--limit", "1")
     environment = {
         "ASSAY_STORE": root,
         "MLFLOW_TRACKING_URI": database,
+        MLFLOW_UI: mlflow_ui,
         "PREFECT_WORKER_QUERY_SECONDS": str(POLL_SECONDS),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     }
@@ -67,9 +70,9 @@ def worker(api: str, root: str, database: str) -> Service:
 def declare_silent_runs_dead(api: str) -> None:
     """Create the automation that marks runs as crashed whose processes are gone, unless it is there."""
     query = {"automations": {"name": {"any_": [DEAD_RUNS["name"]]}}}
-    found = httpx.post(f"{api}/automations/filter", json=query, timeout=TIMEOUT).raise_for_status().json()
+    found = _ask("POST", f"{api}/automations/filter", query).raise_for_status().json()
     if not found:
-        httpx.post(f"{api}/automations/", json=DEAD_RUNS, timeout=TIMEOUT).raise_for_status()
+        _ask("POST", f"{api}/automations/", DEAD_RUNS).raise_for_status()
 
 
 def require_valid_deployments() -> None:
@@ -101,9 +104,22 @@ def deploy(environment: Mapping[str, str], log: Path) -> None:
         raise InputError(f"{DEPLOYMENT_FILE} could not be deployed: see {log}")
 
 
+def refuse_unknown_parameters(api: str) -> None:
+    """Have the server refuse parameters that a flow does not have, which `prefect deploy` cannot tell it."""
+    query = {"deployments": {"tags": {"all_": ["assay"]}}}
+    for deployment in _ask("POST", f"{api}/deployments/filter", query).raise_for_status().json():
+        schema = deployment["parameter_openapi_schema"] | {"additionalProperties": False}
+        change = {"parameter_openapi_schema": schema}
+        _ask("PATCH", f"{api}/deployments/{deployment['id']}", change).raise_for_status()
+
+
 def _is_online(api: str, name: str) -> bool:
     try:
-        answer = httpx.post(f"{api}/work_pools/{WORK_POOL}/workers/filter", json={}, timeout=TIMEOUT).raise_for_status()
+        answer = _ask("POST", f"{api}/work_pools/{WORK_POOL}/workers/filter", {}).raise_for_status()
     except httpx.HTTPError:
         return False
     return any(worker["name"] == name and worker["status"] == "ONLINE" for worker in answer.json())
+
+
+def _ask(method: str, url: str, body: Mapping[str, Any]) -> httpx.Response:
+    return httpx.request(method, url, json=body, headers=authorisation(), timeout=TIMEOUT)

@@ -14,7 +14,7 @@ import httpx
 
 from data.validation import InputError
 from flows.processes import MARKER, Running, Service, kill_leftovers, running, wait_until
-from tasks.store import is_local, require_writable
+from tasks.store import is_local, require_writable, without_credentials
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 180.0
@@ -96,7 +96,7 @@ def _start_all(stack: ExitStack, root: str, prefect_port: int, mlflow_port: int)
     open_tracking(root)
     database = tracking_uri(root)
     if database.startswith(("http://", "https://")):
-        mlflow_url = database
+        mlflow_url = without_credentials(database)
     else:
         services.append(start(mlflow_server(mlflow_url, mlflow_port, database, root)))
     from flows import prefect_setup
@@ -105,8 +105,9 @@ def _start_all(stack: ExitStack, root: str, prefect_port: int, mlflow_port: int)
     wait_until(services[0].service.ready, services, STARTUP_SECONDS)
     prefect_setup.create_work_pool(api)
     prefect_setup.declare_silent_runs_dead(api)
-    services.append(start(prefect_setup.worker(api, root, database)))
+    services.append(start(prefect_setup.worker(api, root, database, mlflow_url)))
     prefect_setup.deploy(environment, logs / "deploy.log")
+    prefect_setup.refuse_unknown_parameters(api)
     for one in services:
         wait_until(one.service.ready, services, STARTUP_SECONDS)
     _announce(root, prefect_url, mlflow_url)
@@ -122,6 +123,7 @@ def service_environment(api: str) -> dict[str, str]:
         "PREFECT_UI_URL": api.removesuffix("/api"),
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         # The command line silences Prefect for itself only.
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_LEVEL": "INFO",

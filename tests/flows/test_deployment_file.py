@@ -5,11 +5,13 @@ import yaml
 from prefect.utilities.callables import parameter_schema
 
 from data.registry import problems
+from data.sampling import Sampling
 from flows.campaign import run_campaign
 from flows.deployments import check_deployment_file
 from flows.generate import generate_data_set
 from flows.prefect_setup import DEAD_RUNS, DEPLOYMENT_FILE, WORK_POOL
 from flows.registry import study_families
+from flows.solve import solve_systems
 from flows.solvers import PreconditionerName, Solver
 from flows.study import run_study
 from tasks.study import Size
@@ -20,7 +22,7 @@ NIGHTLY_SCHEDULE = """    schedules:
         timezone: Etc/UTC
         active: true
 """
-FORMS = {"study": run_study, "generate": generate_data_set, "campaign": run_campaign}
+FORMS = {"study": run_study, "generate": generate_data_set, "solve": solve_systems, "campaign": run_campaign}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,7 @@ def test_every_flow_can_be_run_on_demand(deployments):
     assert on_demand == {
         "flows.study.run_study",
         "flows.generate.generate_data_set",
+        "flows.solve.solve_systems",
         "flows.campaign.run_campaign",
     }
 
@@ -145,6 +148,9 @@ def choices(flow, field):
         (generate_data_set, "problem", list(problems())),
         (generate_data_set, "solver", list(Solver)),
         (generate_data_set, "preconditioner", list(PreconditionerName)),
+        (generate_data_set, "sampling", list(Sampling)),
+        (solve_systems, "solver", list(Solver)),
+        (solve_systems, "preconditioner", list(PreconditionerName)),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -160,10 +166,23 @@ def test_numbers_are_bounded_in_the_form():
     assert fields["tolerance"]["exclusiveMaximum"] == 1
 
 
+def test_bounds_are_said_where_they_are_checked(form):
+    words = {
+        "minimum": "at least",
+        "exclusiveMinimum": "more than",
+        "maximum": "at most",
+        "exclusiveMaximum": "less than",
+    }
+    for field in form["properties"].values():
+        for schema in field.get("anyOf", [field]):
+            said = {words[key] for key in words.keys() & schema.keys()}
+            assert all(word in field["description"] for word in said)
+
+
 def test_every_field_of_a_form_is_described(form):
     assert [name for name, field in form["properties"].items() if not field.get("description")] == []
 
 
 def test_only_what_a_run_is_about_must_be_chosen():
     required = {name: parameter_schema(flow).required for name, flow in FORMS.items()}
-    assert required == {"study": ["study"], "generate": ["problem"], "campaign": []}
+    assert required == {"study": ["study"], "generate": ["problem"], "solve": ["systems"], "campaign": []}

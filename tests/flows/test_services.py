@@ -1,20 +1,29 @@
 """`assay up`, really started: what it serves, a run from the API to MLflow, what it refuses, and how it ends."""
 
-import os
+import re
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
-import time
 from contextlib import closing
-from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import psutil
 import pytest
 import yaml
+from assay_up import (
+    ASSAY,
+    assay_up,
+    deployments,
+    environment_in,
+    family_of,
+    finish,
+    found,
+    free_port,
+    read,
+    request_run,
+    state_of,
+    wait_for,
+)
 from mlflow import MlflowClient
 
 from data.validation import InputError
@@ -24,128 +33,12 @@ from flows.services import require_free_port
 # One server for all of them, also where tests are spread over processes.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("services")]
 
-ASSAY = str(Path(sys.executable).with_name("assay"))
-READY = "Ctrl-C stops all of it."
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-FOREIGN_PROFILE = """
-active = "elsewhere"
-[profiles.elsewhere]
-PREFECT_API_URL = "http://127.0.0.1:9/api"
-"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment_in(folder, **settings):
-    """The environment of a user whose files are in a folder and whose Prefect profile names another server."""
-    home = folder / "prefect-home"
-    home.mkdir(exist_ok=True)
-    (home / "profiles.toml").write_text(FOREIGN_PROFILE)
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PREFECT_", "MLFLOW_", "ASSAY_")) and name != "PYTEST_CURRENT_TEST"
-    }
-    return {
-        **inherited,
-        "HOME": str(folder),
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        **settings,
-    }
-
-
-def family_of(process):
-    return [process, *process.children(recursive=True)]
-
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory):
     """The running services; whatever becomes of the tests, none of their processes is left."""
-    folder = tmp_path_factory.mktemp("up")
-    prefect_port, mlflow_port = free_port(), free_port()
-    store = folder / "store"
-    ports = ["--prefect-port", str(prefect_port), "--mlflow-port", str(mlflow_port)]
-    with (
-        (folder / "errors").open("wb") as errors,
-        subprocess.Popen(
-            [ASSAY, "up", *ports, "--store", str(store)],
-            cwd=folder,
-            env=environment_in(folder),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        family = psutil.Process(process.pid)
-        try:
-            printed = []
-            for line in process.stdout:
-                printed.append(line.rstrip())
-                if READY in line:
-                    break
-            else:
-                pytest.fail((folder / "errors").read_text())
-            yield SimpleNamespace(
-                process=process,
-                folder=folder,
-                store=store,
-                ports=(prefect_port, mlflow_port),
-                api=f"http://127.0.0.1:{prefect_port}/api",
-                mlflow=f"http://127.0.0.1:{mlflow_port}",
-                printed="\n".join(printed),
-            )
-        finally:
-            left = family_of(family) if process.poll() is None else []
-            process.send_signal(signal.SIGINT)
-            _, alive = psutil.wait_procs(left, 60)
-            for one in alive:
-                one.kill()
-
-
-def read(url, **query):
-    return httpx.get(url, params=query, timeout=30).raise_for_status()
-
-
-def post(url, **body):
-    return httpx.post(url, json=body, timeout=30)
-
-
-def found(url, **body):
-    return post(url, **body).raise_for_status().json()
-
-
-def wait_for(look, seconds=120):
-    """Ask a server until the answer is one; the test's time limit stands behind it."""
-    deadline = time.monotonic() + seconds
-    while not (answer := look()):
-        assert time.monotonic() < deadline, "the server never answered so"
-        time.sleep(0.3)
-    return answer
-
-
-def deployments(services):
-    return {entry["name"]: entry for entry in found(f"{services.api}/deployments/filter")}
-
-
-def request_run(services, deployment, parameters):
-    identifier = deployments(services)[deployment]["id"]
-    address = f"{services.api}/deployments/{identifier}/create_flow_run"
-    # Prefect says 503 while its database is busy, and its clients ask again
-    return wait_for(lambda: answer if (answer := post(address, parameters=parameters)).status_code != 503 else None)
-
-
-def state_of(services, run):
-    return read(f"{services.api}/flow_runs/{run}").json()["state"]
-
-
-def finish(services, run):
-    """The state in which a run ends."""
-    return wait_for(lambda: state if (state := state_of(services, run))["type"] in ENDED else None)
+    with assay_up(tmp_path_factory.mktemp("up")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +143,17 @@ def test_a_triggered_run_is_served_by_mlflow_with_its_verdicts(services, finishe
     assert {"git_commit", "lock_digest", "paper"} <= tags.keys()
 
 
+def test_the_report_of_a_run_leads_to_mlflow_and_to_its_data_and_holds_its_figures(services, finished_run):
+    of_run = {"flow_run_id": {"any_": [finished_run]}, "key": {"any_": ["report-compensated-summation"]}}
+    (artifact,) = found(f"{services.api}/artifacts/filter", artifacts=of_run)
+    assert artifact["type"] == "markdown"
+    report, run = artifact["data"], logged_run(services, finished_run)["info"]["run_id"]
+    assert re.search(rf"\]\({re.escape(services.mlflow)}/#/experiments/\d+/runs/{run}\b", report)
+    assert f'xarray.open_zarr("{services.store}/datasets/' in report
+    assert r"- holds\: cancelling\-sums\, beats\-recursive\, " in report
+    assert "](data:image/png;base64," in report
+
+
 def test_the_artifacts_of_a_run_are_served_by_mlflow(services, finished_run):
     run = logged_run(services, finished_run)["info"]["run_id"]
     report = read(f"{services.mlflow}/get-artifact", run_id=run, path="report.json").json()
@@ -277,6 +181,10 @@ def test_a_triggered_run_keeps_its_arrays_in_the_store_and_nothing_elsewhere(ser
         ("generate-data-set", {"problem": "poisson", "tolerance": 1}, "tolerance"),
         ("generate-data-set", {"problem": "poisson", "solver": "magic"}, "solver"),
         ("run-campaign", {"studies": ["skr", "skrr"]}, "studies"),
+        ("solve-systems", {}, "systems"),
+        ("run-skr", {"sise": "small"}, "sise"),
+        ("run-campaign", {"sise": "small"}, "sise"),
+        ("generate-data-set", {"problem": "poisson", "grid": 8}, "grid"),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_the_server(services, deployment, parameters, field):
@@ -285,12 +193,22 @@ def test_a_wrong_parameter_is_refused_by_the_server(services, deployment, parame
     assert field in answer.json()["detail"]
 
 
-def test_a_parameter_that_does_not_exist_ends_the_run_before_it_computes(services):
-    # Prefect's schema of a flow cannot forbid further parameters: the run is created, and refused where it starts.
-    answer = request_run(services, "run-study", {"study": "compensated-summation", "sise": "small"})
-    state = finish(services, answer.json()["id"])
-    assert state["type"] in {"FAILED", "CRASHED"}
-    assert "'sise'" in (services.store / "logs" / "worker.log").read_text()
+def test_what_the_form_cannot_know_ends_the_run_with_one_line(services):
+    answer = request_run(services, "run-study", {"study": "compensated-summation", "settings": {"lenght": 8}})
+    run = answer.json()["id"]
+    state = finish(services, run)
+    assert state["type"] == "FAILED"
+    assert state["message"].startswith("unknown parameter 'lenght': did you mean 'length'?")
+
+    def logged():
+        """All that the run has said, once its last line is there: logs arrive after the state."""
+        entries = found(f"{services.api}/logs/filter", logs={"flow_run_id": {"any_": [run]}})
+        text = "\n".join(entry["message"] for entry in entries)
+        return text if "Engine execution exited" in text else ""
+
+    text = wait_for(logged)
+    assert state["message"] in text
+    assert "Traceback" not in text
 
 
 def test_a_deployment_that_fails_is_said_with_the_end_of_its_log(tmp_path, capsys):
