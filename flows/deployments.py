@@ -64,7 +64,7 @@ def check_deployment_file(path: Path) -> list[str]:
     """
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no text, or a date that does not exist
         return [f"{path.name} cannot be read: {' '.join(str(error).split())}"]
     if not isinstance(document, dict):
         return [f"{path.name} does not contain a mapping"]

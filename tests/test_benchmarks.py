@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure import print_table
+from benchmarks.scale import FanOut, Ran, Stored, model, options_of
+from benchmarks.soak import summary
 from kernels.linear_systems.adaptive import ARM_NAMES
 
 ROOT = Path(__file__).parent.parent
@@ -104,3 +107,39 @@ def test_every_solver_of_the_bandit_is_held_against_its_modelled_cost():
 def test_the_table_of_constrained_solvers_has_random_rows_and_exact_factors():
     solvers = {row[2] for row in rows(run_benchmark("constrained"))}
     assert {"Newton, LU", "Newton, Kaczmarz, literal"} <= solvers
+
+
+@pytest.mark.slow
+def test_the_soak_counts_what_every_kind_of_process_holds():
+    counted = {(row[0], row[1]): row[-1] for row in rows(run_benchmark("soak"))}
+    kinds, measures = ("flow", "server", "workers"), ("memory, MiB", "open files", "threads")
+    assert counted.keys() == {*((kind, measure) for kind in kinds for measure in measures), ("all", "temporary files")}
+    assert all(float(growth) > 0 for (kind, _), growth in counted.items() if kind != "all")
+
+
+def test_a_leak_is_seen_in_the_summary_of_a_soak(capsys):
+    samples = [{("flow", "open files"): 50.0 + run, ("flow", "threads"): 20.0} for run in range(40)]
+    print_table(summary(samples))
+    growth = {row[1]: float(row[-1]) for row in rows(capsys.readouterr().out.splitlines())}
+    assert growth == {"open files": pytest.approx(84.5 / 64.5, abs=1e-3), "threads": 1.0}
+
+
+@pytest.mark.slow
+def test_the_costs_of_scale_are_measured_and_what_breaks_first_is_named(prefect_api):
+    lines = run_benchmark("scale", "--prefect-api", prefect_api)
+    measured = {row[1]: row[2] for row in rows(lines) if len(row) == 3}
+    assert float(measured["scheduler, processor ms a shard"]) > 0
+    assert (int(measured["MLflow rows a run"]) > 0, measured["Prefect task runs"]) == (True, "4")
+    assert any(line.startswith("First to break: ") for line in lines)
+
+
+def test_the_model_of_scale_names_what_is_nearest_to_its_limit():
+    fan_out, stored = FanOut(100, 0.5e-3, 0.4e-3, 1e-6, 2e8), Stored(200, 2000, 30_000, 0.01, 0.02)
+    ran = [Ran(1000, 245, 4, 4e8), Ran(21_000, 245, 4, 6e8)]
+    options = options_of(["--instances", "1000000", "--workers", "100", "--shard-size", "50", "--seconds", "1"])
+    table = model([fan_out], [stored], ran, options)
+    # 10,000 bytes an instance are 10 GB of 8 GiB
+    assert table.caption.startswith("First to break: flow, memory.")
+    slow = model([FanOut(100, 1.5, 0.4e-3, 1e-6, 2e8)], [stored], ran, options)
+    assert slow.caption.startswith("First to break: scheduler, shards.")
+    assert "less than 1.5e+02 s" in slow.caption

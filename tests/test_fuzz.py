@@ -5,12 +5,15 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import yaml
 from click.testing import CliRunner
 from data_sets import darcy, generate
 from hypothesis import HealthCheck, example, given, settings
@@ -18,12 +21,18 @@ from hypothesis import strategies as st
 
 from data.registry import problems
 from data.validation import InputError
+from flows.campaign import run_campaign
 from flows.check import check
 from flows.cli import main
 from flows.data_set_plan import plan_data_sets
+from flows.deployments import check_deployment_file
+from flows.generate import generate_data_set
 from flows.plan import plan_study
+from flows.prefect_setup import DEPLOYMENT_FILE
 from flows.registry import find_study, study_families
+from flows.solve import solve_systems
 from flows.solve_plan import plan_solutions
+from flows.study import run_study
 from tasks.study import Size
 
 MANY = int(os.environ.get("ASSAY_FUZZ", "0"))
@@ -205,3 +214,64 @@ def test_command_lines(tmp_path, monkeypatch, command, words):
         assert ended.output.startswith("assay: ")
         assert ended.output.count("\n") == 1
         assert list(Path(tmp_path).iterdir()) == []
+
+
+DEPLOYMENTS = yaml.safe_load(DEPLOYMENT_FILE.read_text())
+
+
+@st.composite
+def mutated_yaml(draw):
+    return mutated(DEPLOYMENT_FILE.read_bytes(), draw(MUTATIONS))
+
+
+@FUZZ
+@given(doctored(DEPLOYMENTS).map(lambda document: yaml.safe_dump(document).encode()) | mutated_yaml())
+@example(b"")
+@example(b"deployments: 3")
+def test_doctored_deployment_files(tmp_path, content):
+    path = tmp_path / "deployment.yaml"
+    path.write_bytes(content)
+    for problem in check_deployment_file(path):
+        assert problem
+        assert "\n" not in problem
+
+
+FLOWS = {"study": run_study, "generate": generate_data_set, "solve": solve_systems, "campaign": run_campaign}
+
+
+@pytest.fixture(scope="module")
+def forms(prefect_api):
+    """The addresses at which a server takes the parameters of each flow."""
+    identifiers = {name: flow.to_deployment(name="fuzz").apply() for name, flow in FLOWS.items()}
+    with httpx.Client(base_url=prefect_api, timeout=60) as client:
+        yield client, {name: f"/deployments/{identifier}/create_flow_run" for name, identifier in identifiers.items()}
+
+
+@st.composite
+def forms_filled_in(draw):
+    """A flow and parameters of it, some as the form would send them."""
+    name = draw(st.sampled_from(sorted(FLOWS)))
+    sensible = {"study": "skr", "problem": "darcy-lognormal", "systems": "a.npz", "size": "small", "settings": {}}
+    fields = sorted(FLOWS[name].parameters.properties)
+    keys = st.sampled_from(fields) | st.text(max_size=8)
+    parameters = {key: value for key, value in sensible.items() if key in fields}
+    json_values = VALUES.filter(lambda value: not {"NaN", "Infinity"} & set(re.findall(r"\w+", json.dumps(value))))
+    return name, {**parameters, **draw(st.dictionaries(keys, json_values, max_size=2))}
+
+
+@FUZZ
+@given(forms_filled_in())
+@example(("study", {"study": "nonsense"}))
+@example(("generate", {"problem": "darcy-lognormal", "count": -1}))
+def test_parameters_sent_to_the_server(tmp_path, forms, form):
+    client, addresses = forms
+    name, parameters = form
+    flow = FLOWS[name]
+    answer = client.post(addresses[name], json={"parameters": parameters})
+    if answer.status_code == httpx.codes.CREATED:
+        flow.validate_parameters({key: value for key, value in parameters.items() if key in flow.parameters.properties})
+        client.delete(f"/flow_runs/{answer.json()['id']}").raise_for_status()
+    else:
+        assert answer.status_code in {httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY}, answer.text
+        assert answer.json()
+    assert list(tmp_path.iterdir()) == []
