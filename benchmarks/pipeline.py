@@ -31,6 +31,7 @@ from flows.plan import StudyPlan, plan_study
 from flows.registry import find_study
 from tasks.contenders import run_contender
 from tasks.datasets import generate_shard, load_instances
+from tasks.limits import Limits
 from tasks.results import results_url, run_shard, timings_url
 from tasks.scoring import judge_claims, load_table, median_curve, summarise
 from tasks.store import prepare_store, read_shard, write_shard
@@ -165,7 +166,7 @@ def cost_in_workers(plan: StudyPlan, scratch: Path) -> dict[str, float]:
         steps: dict[str, list[Callable[[], object]]] = {
             "all": [
                 partial(generate_shard, data_set, whole[0], shard),
-                partial(run_shard, results, whole[0], str(scratch / "whole"), TIME_LIMIT, shard),
+                partial(run_shard, results, whole[0], str(scratch / "whole"), Limits(TIME_LIMIT), shard),
             ],
             "draw the data": [
                 partial(make_fields, data_set.problem, data_set.seed, index) for index in range(rows.start, rows.stop)

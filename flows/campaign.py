@@ -1,5 +1,6 @@
 """The flow that runs many studies and says what changed since the last campaign; a regression makes it fail."""
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
@@ -9,11 +10,15 @@ from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import create_table_artifact
 
 from flows.defaults import TIME_LIMIT
-from flows.form import Fresh, Scheduler, SizeChoice, StoreRoot, TimeLimit, Workers, form_field
+from flows.form import Fresh, MemoryLimit, Scheduler, SizeChoice, StoreRoot, TimeLimit, Workers, form_field
+from flows.logs import kept_log, log_start
 from flows.plan import store_root
+from flows.refusals import refused_in_one_line
 from flows.registry import study_families
 from flows.regressions import lost_claims, slowdowns
 from flows.study import StudyName, run_study
+from tasks.artifacts import show_report
+from tasks.claims import Verdict
 from tasks.cluster import LOCAL, open_cluster
 from tasks.provenance import environment, machine
 from tasks.stages import track
@@ -39,15 +44,18 @@ class RegressionError(RuntimeError):
 
 
 @flow(name="campaign", flow_run_name="campaign-{size}")
+@refused_in_one_line
+@kept_log
 def run_campaign(
     studies: Annotated[list[StudyName], form_field("the studies to run; empty: all")] = [],  # noqa: B006
-    family: Annotated[FamilyName | None, form_field("only the studies of this family; empty: all")] = None,
+    family: Annotated[FamilyName | None, form_field("only the studies of this family; None: all")] = None,
     size: SizeChoice = Size.DEFAULT,
     store: StoreRoot = "",
     scheduler: Scheduler = LOCAL,
     workers: Workers = None,
     fresh: Fresh = False,
     time_limit: TimeLimit = TIME_LIMIT,
+    memory_limit: MemoryLimit = None,
 ) -> dict[str, Any]:
     """Run studies one after another on one cluster; a study that breaks is reported and does not stop the others.
 
@@ -62,14 +70,16 @@ def run_campaign(
     chosen = [study.value for study in studies] or [
         name for name, member in study_families().items() if family is None or member == family.value
     ]
+    log_start({"size": size.value, "studies": chosen, "fresh": fresh})
     reports: dict[str, dict[str, Any]] = {}
     broken: dict[str, str] = {}
     with open_cluster(scheduler, workers) as address:
         for name in chosen:
             try:
                 reports[name] = run_study(
-                    StudyName(name), size=size, store=root, scheduler=address, fresh=fresh, time_limit=time_limit
-                )
+                    StudyName(name), size=size, store=root, scheduler=address, fresh=fresh, time_limit=time_limit,
+                    memory_limit=memory_limit,
+                )  # fmt: skip
             except Exception as error:  # noqa: BLE001 - one broken study must not stop the others
                 broken[name] = f"{type(error).__name__}: {error}".replace("\n", " ")
                 get_run_logger().error("study %s is broken: %s", name, broken[name])
@@ -105,10 +115,23 @@ def run_campaign(
     logged = track(root, EXPERIMENT, flow_run, lambda: _record(summary, flow_run))
     rows = [{"claim": claim, "verdict": verdict, **changes.get(claim, {})} for claim, verdict in verdicts.items()]
     create_table_artifact(rows, key="campaign", description=f"Verdicts of the {size} campaign")
+    show_report("report-campaign", f"Campaign ({size})", _words(summary), client, logged)
     report = {**summary, "mlflow": mlflow_report(logged), "prefect_flow_run": flow_run}
     if regressions := summary["regressions"]:
         raise RegressionError("; ".join(regressions), report)
     return report
+
+
+def _words(summary: Mapping[str, Any]) -> list[str]:
+    """What came out of a campaign, and what is different from the last one, in sentences."""
+    verdicts = Counter(summary["verdicts"].values())
+    changes = summary["changes"].items()
+    return [
+        f"{len(summary['studies'])} studies, {len(summary['broken'])} of them broken",
+        "claims: " + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict),
+        *(f"regression: {regression}" for regression in summary["regressions"]),
+        *(f"{claim}: {change['before']} before, {change['now']} now" for claim, change in changes),
+    ]
 
 
 def _last_campaign(client: MlflowClient, size: Size) -> dict[str, Any]:

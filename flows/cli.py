@@ -2,14 +2,16 @@
 
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from flows.cli_operations import doctor, gc, publish, report, up
+from flows.cli_operations import compare, doctor, gc, publish, report, up
 from flows.cli_options import (
     Group,
     json_option,
+    limit_options,
     print_document,
     quiet,
     run_options,
@@ -18,8 +20,15 @@ from flows.cli_options import (
     size_of,
     size_option,
     store_option,
-    time_limit_option,
 )
+
+
+def shard_option(metavar: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option to compute one shard alone."""
+    return click.option(
+        "--shard", default="", metavar=metavar,
+        help="Compute this shard alone, here, and write nothing: to look into a failure (exit status 1 if it fails).",
+    )  # fmt: skip
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -34,6 +43,7 @@ def main() -> None:
     assay generate darcy-lognormal --count 1000 --set grid=64
     assay check URL                     a data set, verified as its reader would
     assay solve systems.npz             your own sequence of linear systems
+    assay compare RUN_A RUN_B           what changed from one run to another
     assay report                        the last campaign as one page
     assay publish                       pages of what was run, for docs/
     assay up                            servers, schedules and forms in a browser
@@ -41,9 +51,9 @@ def main() -> None:
     assay doctor                        what is wrong with the installation
 
     Exit status: 0 it ran; 1 a claim does not hold (--strict), a campaign
-    regressed, numbers differ (reproduce), a data set is not as it says (check)
-    or something is bad (doctor); 2 bad input, in one line; 130 interrupted:
-    the same command resumes.
+    regressed, numbers differ (reproduce), a data set is not as it says (check),
+    something is bad (doctor) or a shard cannot be computed; 2 bad input, in one
+    line; 130 interrupted: the same command resumes.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
 
 
@@ -89,11 +99,13 @@ def show(study: str, size: str, assignments: tuple[str, ...], dry_run: bool, sto
 @click.option("--fresh", is_flag=True, help="Run the contenders again, beside results that exist.")
 @click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
 @click.option("--strict", is_flag=True, help="Exit with 1 unless every claim holds.")
-@time_limit_option
+@shard_option("PROBLEM:N")
+@limit_options
 @run_options
 def run(
     study: str, size: str, assignments: tuple[str, ...], plan_only: bool, fresh: bool, repair: bool, strict: bool,
-    time_limit: float, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+    shard: str, time_limit: float, memory_limit: float | None, scheduler: str, workers: int | None, verbose: bool,
+    store: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a study: generate its problems, solve them with all contenders, judge its claims.
 
@@ -103,7 +115,6 @@ def run(
     from flows import output
     from flows.plan import plan_study, store_root
     from flows.registry import find_study
-    from flows.session import computing
 
     settings = settings_of(assignments)
     root = store_root(store)
@@ -111,12 +122,19 @@ def run(
     if plan_only:
         print_document([item.as_dict() for item in plan.stores()], as_json, output.print_plan)
         return
+    if shard:
+        from flows.shard import limits_alone, show_shard, study_shard
+
+        show_shard(study_shard(plan, shard), limits_alone(time_limit, memory_limit, workers), as_json=as_json)
+        return
+    from flows.session import computing
+
     with computing(root, scheduler, workers) as address:
         from flows.study import StudyName, run_study
 
         report = run_study(
             StudyName(study), plan.size, settings, root, address(), workers,
-            fresh=fresh, repair=repair, time_limit=time_limit,
+            fresh=fresh, repair=repair, time_limit=time_limit, memory_limit=memory_limit,
         )  # fmt: skip
     print_document(report, as_json, output.print_report)
     if strict and any(claim["verdict"] != "holds" for claim in report["claims"]):
@@ -145,9 +163,12 @@ def run(
     "--plan", "plan_only", is_flag=True, help="Say what would be computed, how large and how long; write nothing."
 )
 @click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
+@shard_option("[SPLIT:]N")
+@limit_options
 @run_options
 def generate(
     problem: str, assignments: tuple[str, ...], plan_only: bool, repair: bool,
+    shard: str, time_limit: float, memory_limit: float | None,
     scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool, **request: Any,
 ) -> None:  # fmt: skip
     """Generate a data set: instances of a problem with their solutions, in Zarr.
@@ -160,21 +181,30 @@ def generate(
     from flows.data_set_plan import plan_data_sets
     from flows.estimate import FEWEST_TO_SAMPLE, estimates
     from flows.plan import store_root
-    from flows.session import computing
 
     root = store_root(store)
     plans = plan_data_sets(problem=problem, settings=settings_of(assignments), root=root, **request)
     if plan_only:
         print_document(estimates(plans, workers), as_json, output.print_plan)
         return
+    if shard:
+        from flows.shard import data_set_shard, limits_alone, show_shard
+
+        show_shard(data_set_shard(plans, shard), limits_alone(time_limit, memory_limit, workers), as_json=as_json)
+        return
     for plan in plans:
         plan.require_usable_place()
+    from flows.session import computing
+
     with computing(root, scheduler, workers) as address:
         if not as_json:
             output.print_plan(estimates(plans, workers, FEWEST_TO_SAMPLE))
         from flows.generate import generate_data_set
 
-        report = generate_data_set(**plans[0].request, store=root, scheduler=address(), workers=workers, repair=repair)
+        report = generate_data_set(
+            **plans[0].request, store=root, scheduler=address(), workers=workers, repair=repair,
+            time_limit=time_limit, memory_limit=memory_limit,
+        )  # fmt: skip
     print_document(report, as_json, output.print_report)
 
 
@@ -184,11 +214,12 @@ def generate(
 @size_option
 @click.option("--fresh", is_flag=True, help="Run the contenders again, beside results that exist.")
 @click.option("--strict", is_flag=True, help="Exit with 1 unless every claim holds.")
-@time_limit_option
+@limit_options
 @run_options
 def campaign(
     family: str, studies: str, size: str, fresh: bool, strict: bool,
-    time_limit: float, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+    time_limit: float, memory_limit: float | None, scheduler: str, workers: int | None, verbose: bool, store: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Run many studies and say what changed since the last campaign of this size (exit status 1 if for the worse)."""
     quiet(verbose)
@@ -213,7 +244,7 @@ def campaign(
         try:
             summary = run_campaign(
                 chosen, FamilyName(family) if family else None, chosen_size, root, address(), workers,
-                fresh=fresh, time_limit=time_limit,
+                fresh=fresh, time_limit=time_limit, memory_limit=memory_limit,
             )  # fmt: skip
         except RegressionError as regression:
             summary = regression.summary
@@ -278,10 +309,13 @@ def check(url: str, sample: int, as_json: bool) -> None:
     "--plan", "plan_only", is_flag=True, help="Say what would be computed and what is there; compute nothing."
 )
 @click.option("--repair", is_flag=True, help="Check all stored shards and compute damaged ones again.")
+@shard_option("N")
+@limit_options
 @run_options
 def solve(
     systems: str, solver: str, preconditioner: str, tolerance: float, shard_size: int, out: str, plan_only: bool,
-    repair: bool, scheduler: str, workers: int | None, verbose: bool, store: str, as_json: bool,
+    repair: bool, shard: str, time_limit: float, memory_limit: float | None, scheduler: str, workers: int | None,
+    verbose: bool, store: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Solve your own sequence of sparse systems of one pattern; bad ones are named and the rest goes on.
 
@@ -291,7 +325,6 @@ def solve(
     quiet(verbose)
     from flows import output
     from flows.plan import store_root
-    from flows.session import computing
     from flows.solve_plan import plan_solutions
 
     root = store_root(store)
@@ -302,13 +335,23 @@ def solve(
     if plan_only:
         print_document([plan.store().as_dict()], as_json, output.print_plan)
         return
+    if shard:
+        from flows.shard import data_set_shard, limits_alone, show_shard
+
+        show_shard(data_set_shard([plan], shard), limits_alone(time_limit, memory_limit, workers), as_json=as_json)
+        return
     plan.require_usable_place()
+    from flows.session import computing
+
     with computing(root, scheduler, workers) as address:
         from flows.solve import solve_systems
 
-        report = solve_systems(**plan.request, store=root, scheduler=address(), workers=workers, repair=repair)
+        report = solve_systems(
+            **plan.request, store=root, scheduler=address(), workers=workers, repair=repair,
+            time_limit=time_limit, memory_limit=memory_limit,
+        )  # fmt: skip
     print_document(report, as_json, output.print_report)
 
 
-for command in (publish, report, up, gc, doctor):
+for command in (compare, publish, report, up, gc, doctor):
     main.add_command(command)

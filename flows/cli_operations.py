@@ -62,6 +62,23 @@ def report(size: str, to: str, store: str, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("before", metavar="RUN_A")
+@click.argument("after", metavar="RUN_B")
+@store_option
+@json_option
+def compare(before: str, after: str, store: str, as_json: bool) -> None:
+    """Say what changed from one run of a study to another: settings, code, data, verdicts, numbers, times.
+
+    RUN_A and RUN_B are MLflow runs that `assay run` prints.
+    """
+    quiet(False)
+    from flows import output
+    from flows.compare import compare_runs
+
+    print_document(compare_runs(before, after, store), as_json, output.print_changes)
+
+
+@click.command()
 @click.option("--dry-run", is_flag=True, help="Only list; delete nothing.")
 @click.option(
     "--older-than",

@@ -14,6 +14,7 @@ import click
 
 from data.validation import InputError
 from flows.defaults import TIME_LIMIT
+from tasks.failures import ShardError
 
 INTERRUPTED = 130
 
@@ -41,13 +42,25 @@ time_limit_option = click.option(
     "--time-limit", type=click.FloatRange(min=0, min_open=True), default=TIME_LIMIT, show_default=True,
     metavar="SECONDS", help="That a contender may take on a shard.",
 )  # fmt: skip
+memory_limit_option = click.option(
+    "--memory-limit", type=click.FloatRange(min=0, min_open=True), metavar="GIB",
+    help="That a contender may take [its share of what is free].",
+)  # fmt: skip
+
+
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What contenders and solvers are held to."""
+    return time_limit_option(memory_limit_option(command))
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of all commands that compute."""
     for option in (
         click.option(
-            "--scheduler", default="local", metavar="ADDRESS", help="A running Dask scheduler [a local cluster]."
+            "--scheduler",
+            default="local",
+            metavar="ADDRESS",
+            help="A running Dask scheduler, or in-process: one thread, for debuggers [a local cluster].",
         ),
         click.option(
             "--workers", type=click.IntRange(1, 1024), metavar="N", help="Local worker processes [one a core]."
@@ -75,6 +88,8 @@ class Group(click.Group):
             _fail(error.format_message())
         except InputError as error:
             _fail(str(error))
+        except ShardError as error:
+            _fail(str(error), status=1)
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted: the same command resumes what is unfinished", err=True)
             # The servers behind this process were told to stop; do not wait for their threads.
@@ -86,9 +101,9 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, status: int = 2) -> None:
     click.echo("assay: " + " ".join(message.split()), err=True)
-    sys.exit(2)
+    sys.exit(status)
 
 
 def quiet(verbose: bool) -> None:
@@ -98,11 +113,19 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "INFO" if verbose else "ERROR")
+    # Runs keep their log in a file (tasks/logs.py): their loggers are open, and only the terminal is quiet.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL")
+    for name in ("FLOW_RUNS", "TASK_RUNS"):
+        os.environ.setdefault(f"PREFECT_LOGGING_LOGGERS_PREFECT_{name}_LEVEL", "INFO")
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-        for name in ("distributed", "alembic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        # Dask sets the levels of its loggers when it is imported; connections lost at the end are "critical" to it.
+        silent = dict.fromkeys(("distributed", "distributed.client", "distributed.gc"), logging.CRITICAL + 1)
+        os.environ.setdefault("DASK_LOGGING", str(silent))
+        logging.getLogger("alembic").setLevel(logging.CRITICAL)
+        logging.raiseExceptions = False  # a log that cannot be sent to a server that is gone is no news
         warnings.filterwarnings("ignore")
 
 

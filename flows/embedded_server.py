@@ -21,7 +21,8 @@ def prefect_server() -> Iterator[Callable[[], None]]:
     """Start a Prefect server in the background unless PREFECT_API_URL names one; yields a function that waits for it.
 
     Prefect would start a temporary server itself, but only once the flow begins. This one boots while the caller
-    imports, and dies with the caller however that ends, even by SIGKILL.
+    imports, and dies with the caller however that ends, even by SIGKILL. If it dies before, another takes its place
+    within seconds, which Prefect's client waits for.
 
     Raises
     ------
@@ -32,21 +33,48 @@ def prefect_server() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     port = free_port()
-    # This end of the pipe closes when this process is gone; the server watches the other.
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "flows.embedded_server", str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    server = _Server(port)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+    os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "false"  # gone with the server: the log is in the store
     try:
-        yield lambda: _wait(process, f"http://{HOST}:{port}/api/health")
+        yield lambda: _wait(server.process, f"http://{HOST}:{port}/api/health")
     finally:
-        del os.environ["PREFECT_API_URL"]
-        process.terminate()
-        process.wait()
+        del os.environ["PREFECT_API_URL"], os.environ["PREFECT_LOGGING_TO_API_ENABLED"]
+        server.stop()
+
+
+class _Server:
+    """The process of a server, started again when it is killed, but not where it ends by itself."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._turn = threading.Lock()
+        self._stopped = False
+        self.process = self._start()
+        threading.Thread(target=self._keep_alive, daemon=True).start()
+
+    def stop(self) -> None:
+        with self._turn:
+            self._stopped = True
+        self.process.terminate()
+        self.process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # This end of the pipe closes when this process is gone; the server watches the other.
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "flows.embedded_server", str(self._port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _keep_alive(self) -> None:
+        while self.process.wait() < 0:
+            with self._turn:
+                if self._stopped:
+                    return
+                self.process = self._start()
 
 
 def free_port() -> int:

@@ -7,18 +7,24 @@ from typing import Annotated, Any
 
 import numpy as np
 from prefect import flow, runtime
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_table_artifact
 
 from data.registry import problems
 from data.sampling import Sampling
 from flows.data_set_plan import SHARD_SIZE, DataSetPlan, FloatType, plan_data_sets
-from flows.form import Repair, Scheduler, StoreRoot, Workers, form_field
+from flows.defaults import TIME_LIMIT
+from flows.form import MemoryLimit, Repair, Scheduler, StoreRoot, TimeLimit, Workers, form_field
+from flows.logs import kept_log, log_start
 from flows.plan import store_root
+from flows.refusals import refused_in_one_line
+from flows.shard_commands import data_set_origin
 from flows.solvers import PreconditionerName, Solver
 from kernels.linear_systems.adaptive import ARM_NAMES
+from tasks.artifacts import show_report
 from tasks.cluster import LOCAL, open_cluster
+from tasks.limits import limits_on
 from tasks.provenance import environment, machine, source_digest
-from tasks.stages import ensure_data_set, track
+from tasks.stages import DataSetRequest, ensure_data_sets, track
 from tasks.store import open_store, require_writable
 from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
 
@@ -28,13 +34,15 @@ ProblemName = StrEnum("ProblemName", {name.replace("-", "_"): name for name in p
 
 
 @flow(name="generate", flow_run_name="{problem}-{count}")
+@refused_in_one_line
+@kept_log
 def generate_data_set(
-    problem: Annotated[ProblemName, form_field("the family of instances, see `assay list`")],
+    problem: Annotated[ProblemName, form_field("the family of instances, see `assay list --problems`")],
     count: Annotated[int, form_field("number of instances to train on", ge=1, le=10**8)] = 100,
     valid: Annotated[int, form_field("further instances for validation", ge=0, le=10**8)] = 0,
     test: Annotated[int, form_field("further instances for testing", ge=0, le=10**8)] = 0,
     settings: Annotated[
-        dict[str, Any], form_field("parameters of the problem that differ from its defaults, such as grid")
+        dict[str, Any], form_field('parameters of the problem that differ from its defaults, such as {"grid": 64}')
     ] = {},  # noqa: B006 - Prefect shows the default in its form and never changes it
     solver: Annotated[Solver, form_field("what solves the systems")] = Solver.AUTO,
     preconditioner: Annotated[PreconditionerName, form_field("of the Krylov solvers")] = PreconditionerName.JACOBI,
@@ -43,17 +51,19 @@ def generate_data_set(
     seed: Annotated[int, form_field("seed of all random draws", ge=0, le=2**63 - 1)] = 0,
     shard_size: Annotated[int, form_field("instances per unit of work and of storage", ge=1, le=10**6)] = SHARD_SIZE,
     dtype: Annotated[FloatType, form_field("type of the stored fields")] = FloatType.FLOAT64,
-    solution_bits: Annotated[int | None, form_field("mantissa bits kept of solutions; empty: all", ge=1, le=52)] = None,
+    solution_bits: Annotated[int | None, form_field("mantissa bits kept of solutions; None: all", ge=1, le=52)] = None,
     parameter_bits: Annotated[
-        int | None, form_field("mantissa bits kept of parameters; empty: all", ge=1, le=52)
+        int | None, form_field("mantissa bits kept of parameters; None: all", ge=1, le=52)
     ] = None,
     level: Annotated[int, form_field("of the zstd compression; 0: its default", ge=-7, le=22)] = 0,
-    chunk: Annotated[int | None, form_field("instances read at once; empty: as many as fit in 4 MiB", ge=1)] = None,
+    chunk: Annotated[int | None, form_field("instances read at once; None: as many as fit in 4 MiB", ge=1)] = None,
     out: Annotated[str, form_field("path or URL of the data set; empty: below the store, by its digest")] = "",
     store: StoreRoot = "",
     scheduler: Scheduler = LOCAL,
     workers: Workers = None,
     repair: Repair = False,
+    time_limit: TimeLimit = TIME_LIMIT,
+    memory_limit: MemoryLimit = None,
 ) -> dict[str, Any]:
     """Draw the instances of a problem, solve them on the cluster and store both in Zarr, with their provenance.
 
@@ -83,12 +93,20 @@ def generate_data_set(
     )
     for plan in plans:
         require_writable(plan.url)
-    open_tracking(root)
+    log_start(plans[0].request)
+    client = open_tracking(root)
     with open_cluster(scheduler, workers) as address:
-        reports = [ensure_data_set(plan.data_set, plan.url, address, repair=repair) for plan in plans]
+        limits = limits_on(address, time_limit, memory_limit)
+        reports = ensure_data_sets(
+            [
+                DataSetRequest(plan.data_set, plan.url, data_set_origin(plan, time_limit, memory_limit))
+                for plan in plans
+            ],
+            address, description=problem.value, limits=limits, repair=repair,
+        )  # fmt: skip
     logged = track(root, EXPERIMENT, _identity(plans), lambda: _record(plans, reports))
-    places = "\n".join(f"- {report['instances']} instances: `{report['url']}`" for report in reports)
-    create_markdown_artifact(f"Data of {problem.value}\n{places}", key=f"generate-{problem.value}")
+    create_table_artifact(reports, key=f"data-sets-{problem.value}", description=f"Data sets of {problem.value}")
+    show_report(f"generate-{problem.value}", f"Data sets of {problem.value}", [], client, logged, reports)
     return {
         **plans[0].request,
         "data_sets": reports,

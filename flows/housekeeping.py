@@ -1,6 +1,7 @@
 """What a store holds that no run in MLflow refers to, and runs whose stores are gone."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,10 @@ import fsspec
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from data.validation import InputError
 from flows.plan import store_root
 from tasks.results import results_url, timings_url
-from tasks.store import join_url, require_writable, store_exists, store_state
+from tasks.store import is_local, join_url, reaching, require_writable, store_exists, store_state
 from tasks.tracking import nothing_logged, open_tracking
 
 FOLDERS = ("datasets", "results")
@@ -51,6 +53,11 @@ def collect_garbage(store: str, older_than: float, *, dry_run: bool) -> dict[str
         Delete nothing.
     """
     root = store_root(store)
+    if not (dry_run or is_local(root) or os.environ.get("MLFLOW_TRACKING_URI")):
+        # The runs of whoever shares this store are in their databases, not in the one of the current folder.
+        raise InputError(
+            f"store {root} is remote: set MLFLOW_TRACKING_URI to the database of all its runs, or --dry-run"
+        )
     runs = [] if nothing_logged(root) else list(_parents(open_tracking(root)))
     referred = {url for run in runs for url in _references(run)}
     orphans = [_orphan(url) for url in _stores(root) if url not in referred]
@@ -71,10 +78,11 @@ def collect_garbage(store: str, older_than: float, *, dry_run: bool) -> dict[str
 def _stores(root: str) -> Iterator[str]:
     """Data sets and folders of results below a root."""
     for folder in FOLDERS:
-        filesystem, path = fsspec.url_to_fs(join_url(root, folder))
-        if filesystem.isdir(path):
-            for entry in sorted(filesystem.ls(path, detail=False)):
-                yield join_url(root, folder, entry.rstrip("/").rsplit("/", 1)[-1])
+        with reaching(root):
+            filesystem, path = fsspec.url_to_fs(join_url(root, folder))
+            entries = sorted(filesystem.ls(path, detail=False)) if filesystem.isdir(path) else []
+        for entry in entries:
+            yield join_url(root, folder, entry.rstrip("/").rsplit("/", 1)[-1])
 
 
 def _orphan(url: str) -> Orphan:

@@ -1,12 +1,18 @@
 """Tables for people; machines read --json."""
 
 import math
+import sys
+import textwrap
 from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from tasks.failures import residual_text
+
+_MOST_ROWS = 40
 STYLES = {"holds": "green", "fails": "red", "inconclusive": "yellow"}
 
 
@@ -95,14 +101,48 @@ def print_report(report: dict[str, Any]) -> None:
             console.print(f"{kind.replace('_', ' ').removesuffix('s')}: {store['url']} ({reuse})", soft_wrap=True)
             if store.get("unsolved"):
                 console.print(f"  [red]{store['unsolved']} instances are not solved to the tolerance[/]")
-            for contender, failure in store.get("failures", {}).items():
-                console.print(f"  [red]{contender} failed[/], {failure}")
+            for system, reason in store.get("first_unsolved", {}).items():
+                console.print(f"  [red]{system} failed[/], {escape(reason)}")
+            for failure in store["failures"]:
+                _print_failure(console, failure)
     logged = report["mlflow"]
     note = " (logged before: nothing is new)" if logged["reused"] else ""
     console.print(f"MLflow run: {logged['run_id']}{note}", soft_wrap=True)
     if claims:
         console.print(f"figures: {logged['artifacts'].removeprefix('file://')}/figures", soft_wrap=True)
     console.print(f"look at it: mlflow ui --backend-store-uri {logged['tracking_uri']}", soft_wrap=True)
+
+
+def _print_failure(console: Console, failure: dict[str, Any]) -> None:
+    verb = "was running" if failure["tried_again"] else "failed"
+    who = f"{failure['contender']} {verb} on " if failure["contender"] else ""
+    more = f" and {failure['shards'] - 1} more" if failure["shards"] > 1 else ""
+    where = f"shard {failure['shard']}{more} of {failure['problem']}"
+    text = f"{failure['reason']}; last residual {residual_text(failure['last_residual'])}; worker {failure['worker']}"
+    console.print(f"  [red]{who}{where}[/]: {escape(text)}", soft_wrap=True, highlight=False)
+    console.print(f"    alone: {escape(failure['command'])}", soft_wrap=True, highlight=False)
+
+
+def print_contender_begins(name: str) -> None:
+    """Who runs now; without an end of the line, since it may hang or end the process."""
+    sys.stdout.write(f"{name}: ")
+    sys.stdout.flush()
+
+
+def print_contender_alone(row: dict[str, Any]) -> None:
+    """What a contender did on a shard that was computed alone; continues :func:`print_contender_begins`."""
+    statuses = ", ".join(f"{count} {status}" for status, count in row["status"].items())
+    sys.stdout.write(
+        f"{statuses} of {row['instances']}; {row['steps']} steps; last residual {residual_text(row['last_residual'])}; "
+        f"{row['seconds']:.3g} s\n"
+    )
+    if row["failure"]:
+        sys.stdout.write(f"  {row['failure']}\n{textwrap.indent(row['traceback'], '  ')}")
+
+
+def print_shard(document: dict[str, Any]) -> None:
+    """What no contender was told of: where the data of a shard could not be drawn."""
+    sys.stdout.write(document["traceback"])
 
 
 def print_campaign(summary: dict[str, Any]) -> None:
@@ -128,6 +168,62 @@ def print_comparison(comparison: dict[str, Any]) -> None:
         console.print(f"{name}: logged {values['logged']}, now {values['now']}")
     agreeing = comparison["compared"] - len(comparison["differing"])
     console.print(f"run {comparison['run_id']}: {agreeing} of {comparison['compared']} numbers agree")
+
+
+def print_changes(changes: dict[str, Any]) -> None:
+    """What changed between two runs: only that, and how much stayed."""
+    console = Console()
+    for when in ("before", "after"):
+        run = changes[when]
+        console.print(f"{when}: {run['name']}, {run['started']}, run {run['run_id']}", soft_wrap=True, highlight=False)
+    for kind in ("settings", "provenance", "data_sets", "results", "sources", "options"):
+        for name, change in changes[kind].items():
+            before, after = (_missing(change[when]) for when in ("before", "after"))
+            text = f"{kind.replace('_', ' ')}: {name}: {before} -> {after}"
+            console.print(text, soft_wrap=True, highlight=False, markup=False)
+    claims = [c for c in changes["claims"] if c["apart"] or _verdict(c["before"]) != _verdict(c["after"])]
+    if claims:
+        table = Table("problem", "claim", "before", "after", "intervals", title="Claims that changed")
+        for claim in claims:
+            measured = (_measurement(claim["before"]), _measurement(claim["after"]))
+            apart = "exclude each other" if claim["apart"] else "overlap"
+            table.add_row(claim["problem"], claim["name"], *measured, apart)
+        console.print(table)
+    means = [mean for mean in changes["metrics"] if not mean["timed"]]
+    moved = [mean for mean in means if mean["before"] != mean["after"]]
+    if moved:
+        table = Table("problem", "contender", "mean of", "before", "after", "change", title="Means that changed")
+        for mean in moved[:_MOST_ROWS]:
+            part = "-" if mean["change"] is None else f"{100 * mean['change']:+.3g} %"
+            values = (_number(mean["before"]), _number(mean["after"]))
+            table.add_row(mean["problem"], mean["contender"], mean["metric"], *values, part)
+        console.print(table)
+    if len(moved) > _MOST_ROWS:
+        console.print(f"and {len(moved) - _MOST_ROWS} more means: --json has them all")
+    for kind, colour in (("slower", "red"), ("faster", "green")):
+        for found in changes[kind]:
+            times = f"{found['ratio']:.2f} ({found['lower']:.2f} to {found['upper']:.2f}) times as long as before"
+            text = f"{found['contender']} on {found['problem']} takes {times}, relative to its peers"
+            console.print(f"[{colour}]{kind}:[/] {text}", soft_wrap=True, highlight=False)
+    console.print(
+        f"as before: {len(changes['claims']) - len(claims)} of {len(changes['claims'])} claims, "
+        f"{len(means) - len(moved)} of {len(means)} means that do not depend on the machine's speed"
+    )
+
+
+def _verdict(measured: dict[str, Any] | None) -> str:
+    return "" if measured is None else str(measured["verdict"])
+
+
+def _measurement(measured: dict[str, Any] | None) -> str:
+    if measured is None:
+        return "-"
+    interval = f"{_number(measured['lower'])} .. {_number(measured['upper'])}"
+    return f"{_coloured(measured['verdict'])}: {_number(measured['estimate'])} ({interval})"
+
+
+def _missing(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def print_findings(examined: dict[str, Any]) -> None:

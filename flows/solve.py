@@ -1,33 +1,46 @@
 """The flow that solves a sequence of systems of the user's own."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from prefect import flow, runtime
-from prefect.artifacts import create_markdown_artifact
 
+from data.systems.opening import absolute_location
 from data.systems.system import BadSystemError, Defect
+from data.validation import InputError
 from flows.data_set_plan import SHARD_SIZE, DataSetPlan
-from flows.form import Repair, Scheduler, StoreRoot, Workers, form_field
+from flows.defaults import TIME_LIMIT
+from flows.form import MemoryLimit, Repair, Scheduler, StoreRoot, TimeLimit, Workers, form_field
+from flows.logs import kept_log, log_start
 from flows.plan import store_root
+from flows.refusals import refused_in_one_line
+from flows.shard_commands import solve_origin
 from flows.solve_plan import DEFAULT_PRECONDITIONER, DEFAULT_SOLVER, plan_solutions
 from flows.solvers import PreconditionerName, Solver
 from kernels.result import Status
+from tasks.artifacts import show_report
 from tasks.cluster import LOCAL, open_cluster
 from tasks.contenders import status_code
+from tasks.limits import limits_on
 from tasks.own_systems import OwnSystems
 from tasks.provenance import environment, machine, source_digest
-from tasks.stages import ensure_data_set, track
+from tasks.stages import DataSetRequest, ensure_data_sets, track
 from tasks.store import open_store, require_writable
 from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
+from tasks.zarr_systems import is_zarr
 
 EXPERIMENT = "solve"
 MOST_NAMED = 5
 
 
 @flow(name="solve", flow_run_name="{systems}")
+@refused_in_one_line
+@kept_log
 def solve_systems(
-    systems: Annotated[str, form_field(".npz file, Zarr group, folder of Matrix Market files, or module:function")],
+    systems: Annotated[
+        str, form_field(".npz file, Zarr group or folder of Matrix Market files; not in a form: module:function")
+    ],
     solver: Annotated[Solver, form_field("what solves the systems")] = DEFAULT_SOLVER,
     preconditioner: Annotated[PreconditionerName, form_field("of the Krylov solvers")] = DEFAULT_PRECONDITIONER,
     tolerance: Annotated[float, form_field("on the true relative residual", gt=0, lt=1)] = 1e-8,
@@ -37,12 +50,15 @@ def solve_systems(
     scheduler: Scheduler = LOCAL,
     workers: Workers = None,
     repair: Repair = False,
+    time_limit: TimeLimit = TIME_LIMIT,
+    memory_limit: MemoryLimit = None,
 ) -> dict[str, Any]:
     """Solve the systems on the cluster and store solutions and residuals in Zarr, with their provenance.
 
     Bad systems are named and passed over. What an interrupted run left is resumed by the same parameters; finished
     solutions are reused.
     """
+    _require_data(systems)
     root = store_root(store)
     plan = plan_solutions(
         systems=systems,
@@ -54,18 +70,34 @@ def solve_systems(
         out=out,
     )
     require_writable(plan.url)
-    open_tracking(root)
+    log_start(plan.request)
+    client = open_tracking(root)
     with open_cluster(scheduler, workers) as address:
-        report = ensure_data_set(plan.data_set, plan.url, address, repair=repair)
+        request = DataSetRequest(plan.data_set, plan.url, solve_origin(plan, time_limit, memory_limit))
+        limits = limits_on(address, time_limit, memory_limit)
+        [report] = ensure_data_sets([request], address, description="solve", limits=limits, repair=repair)
     report |= _unsolved(plan)
     logged = track(root, EXPERIMENT, _identity(plan), lambda: _record(plan, report))
-    create_markdown_artifact(_summary(report), key="solve")
+    show_report("solve", f"Solutions of {systems}", _words(report), client, logged, [report])
     return {
         **plan.request,
         "data_sets": [report],
         "mlflow": mlflow_report(logged),
         "prefect_flow_run": str(runtime.flow_run.id),
     }
+
+
+def _require_data(systems: str) -> None:
+    """Refuse a Python function where the run comes from a deployment: a form chooses data, it does not name code.
+
+    Raises
+    ------
+    InputError
+        One line, also where there is nothing at the location.
+    """
+    location = absolute_location(systems)
+    if runtime.deployment.id and not is_zarr(location) and not Path(location).exists():
+        raise InputError(f"{systems} does not exist: a run from a form reads a file, a folder or a Zarr group")
 
 
 def _unsolved(plan: DataSetPlan) -> dict[str, Any]:
@@ -76,7 +108,7 @@ def _unsolved(plan: DataSetPlan) -> dict[str, Any]:
     return {
         "unsolved": len(unsolved),
         "bad": int(np.count_nonzero(defects != Defect.NONE.code)),
-        "failures": {
+        "first_unsolved": {
             f"system {index}": _reason(plan, index, list(Status)[status[index]]) for index in unsolved[:MOST_NAMED]
         },
     }
@@ -92,9 +124,9 @@ def _reason(plan: DataSetPlan, index: int, status: Status) -> str:
     return str(status)
 
 
-def _summary(report: dict[str, Any]) -> str:
-    named = "".join(f"\n- {system}: {reason}" for system, reason in report["failures"].items())
-    return f"{report['instances']} systems, {report['unsolved']} of them unsolved: `{report['url']}`\n{named}"
+def _words(report: dict[str, Any]) -> list[str]:
+    solved = f"{report['instances']} systems, {report['unsolved']} of them unsolved"
+    return [solved, *(f"{system}: {reason}" for system, reason in report["first_unsolved"].items())]
 
 
 def _identity(plan: DataSetPlan) -> str:
@@ -120,5 +152,5 @@ def _record(plan: DataSetPlan, report: dict[str, Any]) -> Record:
         },
         metrics={key: float(report[key]) for key in ("instances", "unsolved", "bad", "cpu_seconds")},
         inputs=[StoredInput("systems", parameters["content"], parameters["systems"])],
-        documents={"failures.json": report["failures"]},
+        documents={"unsolved.json": report["first_unsolved"], "failures.json": report["failures"]},
     )

@@ -29,6 +29,7 @@ class Outcome:
     cpu_seconds: float
     wall_seconds: float
     failure: str = ""
+    traceback: str = ""
 
     def score(self, metric: Metric, instance: Any) -> float:
         """The metric's value, NaN where the method failed."""
@@ -92,14 +93,14 @@ def _run_sequence(
         position, result = next(results)
         return result
 
-    failure = "the sequence ended early"
+    missing = failed("the sequence ended early")
     for _ in instances:
         outcome = _timed(advance)
         if outcome.failure:
-            failure = outcome.failure
+            missing = outcome
             break
         outcomes[position] = outcome
-    return [outcomes.get(i) or failed(failure) for i in range(len(instances))]
+    return [outcomes.get(i, missing) for i in range(len(instances))]
 
 
 def _options(contender: Contender, seed: int, budget: Mapping[str, float], index: int) -> dict[str, Any]:
@@ -128,15 +129,43 @@ def _timed(call: Callable[[], Result]) -> Outcome:
     try:
         result = call()
     except Exception as error:  # noqa: BLE001 - one failing contender must not stop the others
-        return failed(_one_line(error))
+        return failed_by(error)
     return Outcome(result, time.thread_time() - cpu, time.perf_counter() - wall)
 
 
-def failed(failure: str) -> Outcome:
+def failed(failure: str, trace: str = "") -> Outcome:
     """The outcome of a contender that has none, and why."""
-    return Outcome(Result(np.empty(0), Status.FAILED, np.empty(0)), float("nan"), float("nan"), failure)
+    return Outcome(Result(np.empty(0), Status.FAILED, np.empty(0)), float("nan"), float("nan"), failure, trace)
 
 
-def _one_line(error: BaseException) -> str:
+def failed_by(error: Exception) -> Outcome:
+    """The outcome of a contender that raised."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({frame.name}, line {frame.lineno})".replace("\n", " ")
+    failure = f"{type(error).__name__}: {error} ({frame.name}, line {frame.lineno})".replace("\n", " ")
+    return failed(failure, "".join(traceback.format_exception(error)))
+
+
+def first_failure(outcomes: Sequence[Outcome], first: int) -> dict[str, Any] | None:
+    """Why a contender failed on a shard that begins with instance ``first``, and its last residual; None if it did not.
+
+    It failed where it raised, broke a limit or its budget, or met NaN or infinity.
+    """
+    positions = [
+        i for i, outcome in enumerate(outcomes) if outcome.failure or outcome.result.status is Status.NOT_FINITE
+    ]
+    if not positions:
+        return None
+    outcome = outcomes[positions[0]]
+    where = f"instance {first + positions[0]}"
+    if others := len(positions) - 1:
+        where += f" and {others} more"
+    return {
+        "reason": f"{outcome.failure or outcome.result.status} ({where})",
+        "last_residual": last_residual(outcome.result),
+    }
+
+
+def last_residual(result: Result) -> float | None:
+    """The last finite entry of a result's history."""
+    finite = result.history[np.isfinite(result.history)]
+    return float(finite[-1]) if finite.size else None

@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from data.problem import Problem, Variable, make_fields
 from data.sampling import Sampling, Split
 from kernels.result import Status
-from tasks.contenders import Outcome, run_contender, status_code, status_legend
+from tasks.contenders import Outcome, first_failure, status_code, status_legend
+from tasks.limits import GENEROUS, Limits, run_watched
 from tasks.provenance import environment, source_digest
 from tasks.storage import EVERY_BIT, RESIDUAL_NOTE, Storage, round_mantissa
 from tasks.store import (
@@ -25,6 +26,7 @@ from tasks.store import (
     write_shard,
 )
 from tasks.study import Contender, Metric
+from tasks.watchdog import Watchdog
 
 SOLUTION = "solution"
 STATUS = "status"
@@ -166,24 +168,47 @@ class DataSet:
 
 # the rounding of BLAS depends on its number of threads
 @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]
-def generate_shard(data_set: DataSet, url: str, shard: int) -> dict[str, Any]:
-    """Make and write one shard (runs on a Dask worker); returns how many of its instances are unsolved."""
+def generate_shard(data_set: DataSet, url: str, shard: int, limits: Limits = GENEROUS) -> dict[str, Any]:
+    """Make and write one shard (runs on a Dask worker); a solver that exceeds a limit leaves its instances unsolved.
+
+    Returns how many of its instances are unsolved, what solving took, and why the solver failed if it did.
+    """
     layout = data_set.layout()
-    rows = layout.rows(shard)
-    fields = [data_set.draw(index) for index in range(rows.start, rows.stop)]
-    arrays = {
+    first = layout.rows(shard).start
+    fields = _draw_fields(data_set, shard)
+    arrays = _stacked(data_set, fields)
+    watchdog = Watchdog(f"{url}.hung", shard, limits.seconds)
+    unsolved, seconds, failures = 0, 0.0, []
+    if (solver := data_set.solver) is not None:
+        instances = [data_set.problem.assemble(instance) for instance in fields]
+        outcomes = run_watched(limits, watchdog, solver, instances, data_set.seed, first)
+        arrays |= _solutions(data_set, instances, outcomes)
+        unsolved = sum(not outcome.result.converged for outcome in outcomes)
+        seconds = sum(outcome.cpu_seconds for outcome in outcomes if not outcome.failure)
+        failures = [{"contender": solver.name, **failure}] if (failure := first_failure(outcomes, first)) else []
+    write_shard(url, layout, shard, _encoded(data_set, arrays))
+    watchdog.forget()
+    return {"shard": shard, "unsolved": unsolved, "cpu_seconds": seconds, "failures": failures}
+
+
+def draw_instances(data_set: DataSet, shard: int) -> list[Any]:
+    """The assembled instances of a shard, drawn; those of a stored one are the same to the last bit."""
+    fields = _draw_fields(data_set, shard)
+    if data_set.solver is not None:
+        return [data_set.problem.assemble(instance) for instance in fields]
+    return _assembled(data_set, _stacked(data_set, fields))
+
+
+def _draw_fields(data_set: DataSet, shard: int) -> list[dict[str, NDArray[Any]]]:
+    rows = data_set.layout().rows(shard)
+    return [data_set.draw(index) for index in range(rows.start, rows.stop)]
+
+
+def _stacked(data_set: DataSet, fields: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {
         name: np.stack([np.asarray(instance[name], variable.dtype) for instance in fields])
         for name, variable in data_set.problem.variables().items()
     }
-    unsolved, seconds = 0, 0.0
-    if data_set.solver is not None:
-        instances = [data_set.problem.assemble(instance) for instance in fields]
-        outcomes = run_contender(data_set.solver, instances, data_set.seed, rows.start)
-        arrays |= _solutions(data_set, instances, outcomes)
-        unsolved = sum(not outcome.result.converged for outcome in outcomes)
-        seconds = sum(outcome.cpu_seconds for outcome in outcomes)
-    write_shard(url, layout, shard, _encoded(data_set, arrays))
-    return {"shard": shard, "unsolved": unsolved, "cpu_seconds": seconds}
 
 
 def _encoded(data_set: DataSet, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -237,7 +262,10 @@ def _solutions(data_set: DataSet, instances: list[Any], outcomes: list[Outcome])
 
 def load_instances(data_set: DataSet, url: str, shard: int) -> list[Any]:
     """The assembled instances of a stored shard, in order."""
-    arrays = read_shard(url, data_set.layout(), shard)
+    return _assembled(data_set, read_shard(url, data_set.layout(), shard))
+
+
+def _assembled(data_set: DataSet, arrays: Mapping[str, NDArray[Any]]) -> list[Any]:
     variables = data_set.problem.variables()
     computed = {name: arrays[name].astype(variable.dtype, copy=False) for name, variable in variables.items()}
     length = len(next(iter(arrays.values())))

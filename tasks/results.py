@@ -1,7 +1,6 @@
 """Results: what every contender did on every instance of a data set; the timings lie in a store beside."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from data.problem import Variable
-from tasks.contenders import Outcome, failed, run_contender, status_code, status_legend
+from tasks.contenders import Outcome, first_failure, status_code, status_legend
 from tasks.datasets import DataSet, load_instances
-from tasks.execution import is_replaceable
+from tasks.limits import Limits, run_watched
 from tasks.provenance import environment, machine, source_digest
 from tasks.store import FORMAT_VERSION, Description, Layout, canonical_digest, join_url, write_shard
 from tasks.study import Agreement, Contender, Metric
@@ -83,6 +82,11 @@ class ResultSet:
     def _layout(self, variables: dict[str, Variable]) -> Layout:
         return Layout(self.digest, self.data_set.count, self.data_set.shard_size, variables)
 
+    def order(self, shard: int) -> list[Contender]:
+        """The contenders in the order in which they run on a shard."""
+        turn = shard % len(self.contenders)
+        return [*self.contenders[turn:], *self.contenders[:turn]]
+
     def describe(self) -> Description:
         """Coordinates and provenance of the results."""
         names = np.array([contender.name for contender in self.contenders], dtype=np.dtypes.StringDType())
@@ -110,20 +114,21 @@ def timings_url(folder: str) -> str:
 
 # the rounding of BLAS depends on its number of threads
 @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]
-def run_shard(results: ResultSet, data_url: str, folder: str, time_limit: float, shard: int) -> dict[str, Any]:
+def run_shard(results: ResultSet, data_url: str, folder: str, limits: Limits, shard: int) -> dict[str, Any]:
     """Run all contenders on one shard and write what they did (runs on a Dask worker).
 
     They run back to back in this process; which one begins rotates from shard to shard, so that none always meets a
-    cold or a warm machine. One that takes longer than the limit, in seconds, ends the worker; when the shard is tried
-    again it is passed over as failed. Returns the failures for the log.
+    cold or a warm machine. One that exceeds a limit fails and the others do not, see :func:`run_watched`. Returns who
+    failed and why.
     """
     data_set = results.data_set
     instances = load_instances(data_set, data_url, shard)
     first = data_set.layout().rows(shard).start
-    turn = shard % len(results.contenders)
-    order = [*results.contenders[turn:], *results.contenders[:turn]]
-    watchdog = Watchdog(folder, shard, time_limit)
-    outcomes = {c.name: _run_watched(watchdog, c, instances, data_set.seed, first, results.budget) for c in order}
+    watchdog = Watchdog(join_url(folder, "hung"), shard, limits.seconds)
+    outcomes = {
+        contender.name: run_watched(limits, watchdog, contender, instances, data_set.seed, first, results.budget)
+        for contender in results.order(shard)
+    }
     by_contender = [outcomes[contender.name] for contender in results.contenders]
     timings = {
         name: np.array([[getattr(outcome, name) for outcome in column] for column in by_contender]).T
@@ -133,19 +138,10 @@ def run_shard(results: ResultSet, data_url: str, folder: str, time_limit: float,
     write_shard(timings_url(folder), results.timing_layout(), shard, timings)
     write_shard(results_url(folder), results.layout(), shard, _arrays(results, instances, by_contender))
     watchdog.forget()
-    failures = {
-        name: next(outcome.failure for outcome in column if outcome.failure)
-        for name, column in outcomes.items()
-        if any(outcome.failure for outcome in column)
-    }
+    failures = [
+        {"contender": name, **failure} for name, column in outcomes.items() if (failure := first_failure(column, first))
+    ]
     return {"shard": shard, "failures": failures}
-
-
-def _run_watched(watchdog: Watchdog, contender: Contender, instances: list[Any], *context: Any) -> list[Outcome]:
-    if place := watchdog.where_it_hung(contender.name, run_contender.__name__):
-        return [failed(f"it took longer than the limit of {watchdog.seconds:g} s ({place})")] * len(instances)
-    with watchdog.watch(contender.name) if is_replaceable() else nullcontext():
-        return run_contender(contender, instances, *context)
 
 
 def _arrays(results: ResultSet, instances: list[Any], columns: list[list[Outcome]]) -> dict[str, NDArray[Any]]:

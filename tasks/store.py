@@ -8,24 +8,30 @@ become the statistics in the attributes of the completed store.
 
 import hashlib
 import json
-import re
-import tempfile
+import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from data.validation import InputError
 from tasks.layout import CHUNK_BYTES as CHUNK_BYTES
 from tasks.layout import Description as Description
 from tasks.layout import Layout as Layout
 from tasks.layout import assert_aligned as assert_aligned
+from tasks.places import StoreError as StoreError
+from tasks.places import UnreachableError as UnreachableError
+from tasks.places import is_local as is_local
+from tasks.places import join_url as join_url
+from tasks.places import one_line as one_line
+from tasks.places import reaching as reaching
+from tasks.places import require_writable as require_writable
+from tasks.places import store_exists as store_exists
+from tasks.places import without_credentials as without_credentials
 from tasks.statistics import MOMENTS, moments, store_statistics
 
 FORMAT_VERSION = 2
@@ -34,10 +40,6 @@ DIGESTS = "shard_digest"
 SHARD_MOMENTS = "shard_moments"
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-class StoreError(InputError):
-    """A store that cannot be used as asked; the message is one line that says what to do."""
 
 
 class DamagedShardError(StoreError):
@@ -50,24 +52,6 @@ def canonical_digest(description: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def join_url(root: str, *parts: str) -> str:
-    """A location below a root folder or URL; parts that would leave the root are refused."""
-    for part in parts:
-        if part in {"", ".", ".."} or "/" in part or "\\" in part:
-            raise StoreError(f"store name {part!r} is not allowed: use one folder name below {root}")
-    return "/".join([root.rstrip("/"), *parts])
-
-
-def is_local(url: str) -> bool:
-    """Whether a store URL is a path of this machine's file system."""
-    return "://" not in url
-
-
-def without_credentials(url: str) -> str:
-    """A URL as it may be shown and stored: with neither user nor password."""
-    return re.sub(r"(?<=://)[^/]*@", "", url)
-
-
 def open_store(url: str, mode: str = "r+") -> zarr.Group:
     """Open a Zarr group such that every chunk is written, also one that holds only the fill value.
 
@@ -76,34 +60,16 @@ def open_store(url: str, mode: str = "r+") -> zarr.Group:
     FileNotFoundError, NotADirectoryError, ContainsArrayError
         If there is no group.
     StoreError
-        If its metadata is damaged.
+        If its metadata is damaged, or a remote one cannot be reached.
     """
     with zarr.config.set({"array.write_empty_chunks": True}):
         try:
-            return zarr.open_group(url, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
-        except (OSError, zarr.errors.ContainsArrayError):
+            with reaching(url):
+                return zarr.open_group(url, mode=mode, zarr_format=3, use_consolidated=False)  # type: ignore[arg-type]
+        except (OSError, zarr.errors.ContainsArrayError, UnreachableError):
             raise
         except Exception as error:
             raise StoreError(f"{url} cannot be opened, its metadata is damaged: {one_line(error)}") from error
-
-
-def require_writable(root: str) -> None:
-    """Refuse, before anything is written, a local root folder that cannot be written to.
-
-    Raises
-    ------
-    StoreError
-        One line that names the folder in the way.
-    """
-    if not is_local(root):
-        return
-    folder = Path(root).absolute()
-    existing = next(parent for parent in [folder, *folder.parents] if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):  # permissions alone do not tell of read-only file systems
-            pass
-    except OSError as error:
-        raise StoreError(f"store {root} is not writable: {existing}: {error.strerror}") from None
 
 
 def store_state(url: str) -> str:
@@ -120,12 +86,6 @@ def store_state(url: str) -> str:
     return {"creating": "absent", "unfinished": "unfinished", "complete": "complete"}.get(str(state), "foreign")
 
 
-def store_exists(url: str) -> bool:
-    """Whether there is anything at a place."""
-    filesystem, path = fsspec.url_to_fs(url)
-    return bool(filesystem.exists(path))
-
-
 def prepare_store(url: str, layout: Layout, describe: Callable[[], Description]) -> list[int]:
     """Create a store, or find what an earlier run left of it, and return the shards still to be written.
 
@@ -136,11 +96,11 @@ def prepare_store(url: str, layout: Layout, describe: Callable[[], Description])
     """
     state = require_same_content(url, layout)
     if state == "absent":
+        _remove_beginnings(url)
         _create_store(url, layout, describe())
     group = open_store(url, "r")
-    if state == "unfinished" and is_local(url):
-        for leftover in Path(url).rglob("*.partial"):  # half-written chunks of a writer that was killed
-            leftover.unlink(missing_ok=True)
+    if state == "unfinished":
+        _remove_half_written(url)
     return pending_shards(group)
 
 
@@ -162,7 +122,7 @@ def require_same_content(url: str, layout: Layout) -> str:
 
 def pending_shards(group: zarr.Group) -> list[int]:
     """The shards that have no digest yet, or one that cannot be read."""
-    digests = _array(group, DIGESTS)
+    digests = stored_array(group, DIGESTS)
     try:
         written = np.asarray(digests[:]).any(axis=1)
     except Exception:  # noqa: BLE001 - codecs raise their own kinds on damaged bytes
@@ -194,13 +154,13 @@ def write_shard(url: str, layout: Layout, shard: int, arrays: Arrays) -> None:
         expected = (rows.stop - rows.start, *variable.shape)
         if values.shape != expected or values.dtype != np.dtype(variable.dtype):
             raise ValueError(f"{name}: {values.dtype}{values.shape} given, {variable.dtype}{expected} expected")
-        target = _array(group, name)
+        target = stored_array(group, name)
         assert_aligned(rows, (target.shards or target.chunks)[0], layout.count)
         target[rows] = values
     # A digest covers the moments too, so that a damaged one is found like any other damage.
     if measured := _moments(layout, arrays):
-        _array(group, SHARD_MOMENTS)[shard] = measured[SHARD_MOMENTS]
-    _array(group, DIGESTS)[shard] = _digest({**arrays, **measured})
+        stored_array(group, SHARD_MOMENTS)[shard] = measured[SHARD_MOMENTS]
+    stored_array(group, DIGESTS)[shard] = content_digest({**arrays, **measured})
 
 
 def read_shard(url: str, layout: Layout, shard: int) -> dict[str, NDArray[Any]]:
@@ -241,34 +201,14 @@ def is_intact(url: str, layout: Layout, shard: int, arrays: Arrays) -> bool:
     names = (SHARD_MOMENTS,) if layout.measured else ()
     measured = {name: _decoded(url, group, layout, shard, name, shard) for name in names}
     digest = _decoded(url, group, layout, shard, DIGESTS, shard)
-    return bool(np.array_equal(digest, _digest({**arrays, **measured})))
+    return bool(np.array_equal(digest, content_digest({**arrays, **measured})))
 
 
 def _decoded(url: str, group: zarr.Group, layout: Layout, shard: int, name: str, rows: slice | int) -> NDArray[Any]:
     try:
-        return np.asarray(_array(group, name)[rows])
+        return np.asarray(stored_array(group, name)[rows])
     except Exception as error:
         raise DamagedShardError(_damage(url, layout, shard, f"{name} cannot be decoded ({error})")) from error
-
-
-def damaged_shards(url: str, layout: Layout) -> dict[int, str]:
-    """What is wrong with each written shard that does not read back as it was written."""
-    pending = set(pending_shards(open_store(url, "r")))
-    damaged = {}
-    for shard in set(layout.shards) - pending:
-        try:
-            read_shard(url, layout, shard)
-        except DamagedShardError as error:
-            damaged[shard] = str(error)
-    return damaged
-
-
-def discard_shards(url: str, shards: list[int]) -> None:
-    """Mark shards as not written, so that the next run computes them again."""
-    group = open_store(url)
-    group.attrs["state"] = "unfinished"
-    for shard in shards:
-        _array(group, DIGESTS)[shard] = np.zeros(DIGEST_BYTES, np.uint8)
 
 
 def complete_store(url: str, certify: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {}) -> None:
@@ -289,6 +229,7 @@ def complete_store(url: str, certify: Callable[[Mapping[str, Any]], Mapping[str,
     if missing := pending_shards(group):
         raise StoreError(f"{url}: shards {missing} are missing; run the same command again to compute them")
     if group.attrs["state"] != "complete":
+        _remove_half_written(url)
         if SHARD_MOMENTS in group:
             for name, measured in store_statistics(*_all_moments(url, group)).items():
                 group[name].attrs.update(measured)
@@ -301,7 +242,7 @@ def complete_store(url: str, certify: Callable[[Mapping[str, Any]], Mapping[str,
 
 def _all_moments(url: str, group: zarr.Group) -> tuple[list[str], NDArray[np.float64]]:
     """The names of the measured variables and the moments of all shards."""
-    array = _array(group, SHARD_MOMENTS)
+    array = stored_array(group, SHARD_MOMENTS)
     try:
         parts = np.asarray(array[:])
     except Exception as error:
@@ -311,9 +252,26 @@ def _all_moments(url: str, group: zarr.Group) -> tuple[list[str], NDArray[np.flo
     return list(array.attrs["variables"]), parts
 
 
+def _remove_half_written(url: str) -> None:
+    """Remove the half-written chunks of writers that were killed."""
+    if is_local(url):
+        for leftover in Path(url).rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
+
+def _remove_beginnings(url: str) -> None:
+    """Remove what a process left that was killed as it created a store, but not the folder, which may be locked."""
+    if is_local(url) and Path(url).is_dir():
+        for leftover in Path(url).iterdir():
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
 def _create_store(url: str, layout: Layout, description: Description) -> None:
     marks = {"digest": layout.digest, "state": "creating"}
-    group = zarr.create_group(url, zarr_format=3, overwrite=True, attributes=marks)
+    group = zarr.create_group(url, zarr_format=3, overwrite=not is_local(url), attributes=marks)
     for name, (dims, values) in description.coordinates.items():
         attributes = dict(description.variable_attributes.get(name, {}))
         group.create_array(name, data=np.asarray(values), dimension_names=dims, attributes=attributes)
@@ -368,7 +326,8 @@ def _create_store(url: str, layout: Layout, description: Description) -> None:
     )
 
 
-def _array(group: zarr.Group, name: str) -> Any:
+def stored_array(group: zarr.Group, name: str) -> Any:
+    """An array of a store, such that every chunk is written, also one that holds only the fill value."""
     with zarr.config.set({"array.write_empty_chunks": True}):
         return group[name]
 
@@ -383,7 +342,8 @@ def _moments(layout: Layout, arrays: Arrays) -> dict[str, NDArray[Any]]:
     return {SHARD_MOMENTS: np.stack([moments(arrays[name]) for name in layout.measured])}
 
 
-def _digest(arrays: Arrays) -> NDArray[np.uint8]:
+def content_digest(arrays: Arrays) -> NDArray[np.uint8]:
+    """The digest that a shard gets, of its arrays and their names."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for name in sorted(arrays):
         digest.update(name.encode())
@@ -394,8 +354,3 @@ def _digest(arrays: Arrays) -> NDArray[np.uint8]:
 def _damage(url: str, layout: Layout, shard: int, what: str) -> str:
     rows = layout.rows(shard)
     return f"{url}: shard {shard} (instances {rows.start} to {rows.stop - 1}): {what}; run again with --repair"
-
-
-def one_line(error: Exception) -> str:
-    """The kind of an exception and its message, without line breaks."""
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -15,18 +15,26 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from numpy.typing import NDArray
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from data.validation import InputError
-from tasks.store import canonical_digest, is_local, without_credentials
+from tasks.liveness import HOST, PROCESS, this_host, this_process
+from tasks.store import canonical_digest, is_local, join_url, without_credentials
 
 if TYPE_CHECKING:  # most of what is logged has no figures
     from matplotlib.figure import Figure
 
 IDENTITY = "assay.identity"
+EXPERIMENT_ID = "{experiment_id}"
+"""Stands for the id of the experiment in the tags of one."""
+
 REPORT = "report.json"  # the document of a study's parent run
 TIMEOUT = 10
+DATABASES = ("postgresql", "mysql")
 _BATCH = 1000  # parameters and metrics; MLflow refuses more
 _PARAM_LENGTH = 6000
 
@@ -50,6 +58,8 @@ class Record:
     inputs: Sequence["StoredInput"] = ()
     figures: Mapping[str, "Figure"] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    experiment_tags: Mapping[str, str] = field(default_factory=dict)
     children: Sequence["Record"] = ()
 
 
@@ -81,8 +91,10 @@ def tracking_uri(root: str) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def open_tracking(root: str) -> MlflowClient:
+def open_tracking(root: str, *, probe: bool = True) -> MlflowClient:
     """A client of the tracking store; a new database is created and migrated here, once, by this process.
+
+    Without ``probe``, a server that does not answer is found out, and waited for, by the first request to it.
 
     Raises
     ------
@@ -91,7 +103,10 @@ def open_tracking(root: str) -> MlflowClient:
     """
     uri = tracking_uri(root)
     if uri.startswith(("http://", "https://")):
-        check_server(uri)
+        if probe:
+            check_server(uri)
+    elif uri.startswith(DATABASES):
+        check_database(uri)
     elif uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -124,6 +139,25 @@ def check_server(uri: str) -> None:
         ) from error
 
 
+def check_database(uri: str) -> None:
+    """Make sure that a database server lets us in: MLflow itself would try for most of an hour.
+
+    Raises
+    ------
+    TrackingError
+        One line, without the password.
+    """
+    try:
+        engine = create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": TIMEOUT})
+        engine.connect().close()
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise TrackingError(
+            f"MLflow database {without_credentials(uri)!r} cannot be used ({without_credentials(reason)}): start its "
+            "server, install its driver, or correct MLFLOW_TRACKING_URI"
+        ) from None
+
+
 def log_record(
     client: MlflowClient, root: str, experiment: str, identity: str, build: Callable[[], Record]
 ) -> LoggedRun:
@@ -137,7 +171,9 @@ def log_record(
     run = _find(client, experiment_id, identity)
     finished = run is not None and run.info.status == "FINISHED"
     if run is None or not finished:
-        run = _log(client, experiment_id, build(), run, parent=None)
+        record = build()
+        run = _log(client, experiment_id, record, run, parent=None)
+        _tag_experiment(client, experiment_id, record.experiment_tags)
     tracked = without_credentials(str(client.tracking_uri))
     return LoggedRun(run.info.run_id, experiment_id, run.info.artifact_uri or "", tracked, reused=finished)
 
@@ -174,12 +210,15 @@ def read_document(client: MlflowClient, run_id: str, path: str) -> Any:
 
 def _log(client: MlflowClient, experiment_id: str, record: Record, run: Run | None, parent: str | None) -> Run:
     children: Mapping[str, Run] = {}
+    holder = {HOST: this_host(), PROCESS: this_process()}
     if run is None:
-        tags = {IDENTITY: canonical_digest(record.identity), "assay.parent": "no" if parent else "yes", **record.tags}
+        marks = {IDENTITY: canonical_digest(record.identity), "assay.parent": "no" if parent else "yes"}
+        tags = {**marks, **holder, **record.tags}
         tags |= {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
         run = client.create_run(experiment_id, int(time.time() * 1000), tags, record.name)
     elif run.info.status != "FINISHED":
-        client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in record.tags.items()])
+        renewed = [RunTag(name, value) for name, value in {**holder, **record.tags}.items()]
+        client.log_batch(run.info.run_id, tags=renewed)
         children = _children(client, experiment_id, run.info.run_id)
     run_id, start = run.info.run_id, run.info.start_time
     if run.info.status != "FINISHED":
@@ -190,8 +229,18 @@ def _log(client: MlflowClient, experiment_id: str, record: Record, run: Run | No
             client.log_figure(run_id, figure, path)
         for path, document in record.documents.items():
             client.log_text(run_id, json.dumps(document, indent=2), path)
+        for path, file in record.files.items():
+            client.log_artifact(run_id, str(file), str(Path(path).parent))
         client.set_terminated(run_id)
     return run
+
+
+def _tag_experiment(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> None:
+    """Set the tags of an experiment; a note that it has stays, somebody may have written it."""
+    present = client.get_experiment(experiment_id).tags if tags else {}
+    for name, value in tags.items():
+        if name != MLFLOW_RUN_NOTE or name not in present:
+            client.set_experiment_tag(experiment_id, name, value.replace(EXPERIMENT_ID, experiment_id))
 
 
 def _log_values(client: MlflowClient, run_id: str, start: int, record: Record) -> None:
@@ -236,7 +285,14 @@ def _experiment(client: MlflowClient, root: str, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    location = None
-    if str(client.tracking_uri).startswith("sqlite:"):
-        location = (Path(tracking_uri(root).removeprefix("sqlite:///")).parent / "artifacts" / name).as_uri()
-    return str(client.create_experiment(name, location))
+    return str(client.create_experiment(name, _artifacts(str(client.tracking_uri), root, name)))
+
+
+def _artifacts(uri: str, root: str, name: str) -> str | None:
+    """Where an experiment keeps its files: where its server says, beside an SQLite file, else in the store."""
+    if uri.startswith(("http://", "https://")):
+        return None
+    if uri.startswith("sqlite:///"):
+        return (Path(uri.removeprefix("sqlite:///")).absolute().parent / "artifacts" / name).as_uri()
+    folder = join_url(root, "mlflow", "artifacts", name)
+    return Path(folder).absolute().as_uri() if is_local(root) else folder

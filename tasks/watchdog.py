@@ -6,6 +6,7 @@ somebody starts again, as Dask's nannies do with workers; whoever comes next fin
 
 import contextlib
 import faulthandler
+import glob
 import re
 import tempfile
 from collections.abc import Iterator
@@ -23,13 +24,13 @@ class Watchdog:
 
     Attributes
     ----------
-    folder : str
-        Of the results; the word lies beside them, or in this machine's temporary files where they are remote.
+    place : str
+        What the names of the words begin with: a path, or a URL of what lies among this machine's temporary files.
     shard : int
     seconds : float
     """
 
-    folder: str
+    place: str
     shard: int
     seconds: float
 
@@ -39,7 +40,6 @@ class Watchdog:
 
         One body can be watched at a time in a process.
         """
-        self._place.mkdir(parents=True, exist_ok=True)
         with self._word(name).open("w") as file:
             faulthandler.dump_traceback_later(self.seconds, exit=True, file=file)
             try:
@@ -60,15 +60,13 @@ class Watchdog:
 
     def forget(self) -> None:
         """Remove all words of this shard, whatever their limit was."""
-        for word in self._place.glob(f"{self.shard}-*"):
-            word.unlink()
-        with contextlib.suppress(OSError):  # of other shards, or never made
-            self._place.rmdir()
+        for word in self._prefix.parent.glob(f"{glob.escape(self._prefix.name)}*"):
+            word.unlink(missing_ok=True)
 
     @property
-    def _place(self) -> Path:
-        local = Path(self.folder) if is_local(self.folder) else Path(tempfile.gettempdir(), Path(self.folder).name)
-        return local / "hung"
+    def _prefix(self) -> Path:
+        path = self.place if is_local(self.place) else Path(tempfile.gettempdir(), re.sub(r"\W+", "-", self.place))
+        return Path(f"{path}-{self.shard}-")
 
     def _word(self, name: str) -> Path:
-        return self._place / f"{self.shard}-{name}-{self.seconds:g}s"
+        return Path(f"{self._prefix}{name}-{self.seconds:g}s")

@@ -57,7 +57,12 @@ def test_only_two_complete_results_on_the_same_data_are_compared(prefect_api, da
         run_study(StudyName(NAME), size=Size.SMALL, store=root, scheduler=dask_cluster, fresh=fresh)
         folders += plan_study(find_study(NAME), Size.SMALL, {}, root).folders.values()
     compared = []
-    monkeypatch.setattr("flows.regressions.slower_contenders", lambda *tables: compared.append(tables) or [])
+
+    def compare(*arguments):
+        compared.append(arguments)
+        return slower_contenders(*arguments)
+
+    monkeypatch.setattr("flows.regressions.slower_contenders", compare)
     first, second = folders
     slowdowns(logged(first), logged(first))
     slowdowns(logged(first), logged(second, "4567"))

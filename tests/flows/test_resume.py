@@ -89,6 +89,8 @@ def test_ctrl_c_ends_with_130_and_the_study_is_resumed_to_the_same_bytes(
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, errors
     assert errors.strip().splitlines() == ["interrupted: the same command resumes what is unfinished"]
+    (log,) = (assay.store / "logs").iterdir()
+    assert json.loads(log.read_text().splitlines()[-1])["message"] == "interrupted (KeyboardInterrupt)"
     written = digests(results_store)
     assert written < SHARDS
 

@@ -61,7 +61,7 @@ def test_the_report_says_what_was_asked_found_and_stored(report):
     assert [row["contender"] for row in report["contenders"]] == ["compensated", "recursive", "pairwise", "exact"]
     (data_set,), (results,) = report["data_sets"], report["results"]
     assert (data_set["instances"], data_set["shards"], data_set["shards_reused"]) == (24, 3, 0)
-    assert (results["shards"], results["shards_reused"], results["failures"]) == (3, 0, {})
+    assert (results["shards"], results["shards_reused"], results["failures"]) == (3, 0, [])
     json.dumps(report, allow_nan=False)
 
 
@@ -80,6 +80,36 @@ def test_every_claim_is_a_metric_of_the_parent_run(report, parent):
         assert parent.data.metrics[f"{name}/threshold"] == claim["threshold"]
         assert parent.data.metrics[f"{name}/holds"] == (claim["verdict"] == "holds")
         assert parent.data.tags[f"verdict.{claim['problem']}.{claim['name']}"] == claim["verdict"]
+
+
+def test_the_run_says_first_how_many_claims_hold(report, parent):
+    verdicts = [claim["verdict"] for claim in report["claims"]]
+    assert parent.data.metrics["claims/holds"] == verdicts.count("holds")
+    assert sum(parent.data.metrics[f"claims/{v}"] for v in ("holds", "fails", "inconclusive")) == len(verdicts)
+    assert parent.info.run_name == f"{STUDY.value} (small): 2 hold"
+    note, source = (parent.data.tags[f"mlflow.{name}"] for name in ("note.content", "source.name"))
+    assert note.startswith("Of 2 claims 2 hold.")
+    assert "holds: cancelling-sums, beats-recursive" in note
+    assert source == "assay run compensated-summation --size small"
+
+
+def test_the_experiment_has_views_of_its_claims_and_of_the_contenders_of_its_last_run(report, client):
+    experiment = client.get_experiment(report["mlflow"]["experiment_id"])
+    states = {
+        name.removeprefix("mlflow.sharedViewState."): json.loads(json.loads(value)["state"])
+        for name, value in experiment.tags.items()
+        if name.startswith("mlflow.sharedViewState.")
+    }
+    claims, contenders = states["assay-claims"], states["assay-contenders-cancelling-sums"]
+    assert {f"tags.`verdict.{c['problem']}.{c['name']}`" for c in report["claims"]} < set(claims["selectedColumns"])
+    for state, rows in ((claims, 1), (contenders, 4)):
+        runs = client.search_runs([experiment.experiment_id], state["searchFilter"])
+        assert len(runs) == rows
+        for column in state["selectedColumns"]:
+            kind, _, name = column.partition(".")
+            assert name.strip("`") in getattr(runs[0].data, kind)
+    link = f"experiments/{experiment.experiment_id}/runs?viewStateShareKey=assay-claims"
+    assert link in experiment.tags["mlflow.note.content"]
 
 
 def test_every_contender_is_a_child_run(report, children):
@@ -109,18 +139,22 @@ def test_every_number_leads_to_what_made_it(report, parent, children):
 
 def test_figures_and_report_are_kept(client, report):
     run_id = report["mlflow"]["run_id"]
-    assert [item.path for item in client.list_artifacts(run_id, "figures")] == ["figures/claims.png"]
+    figures = [item.path for item in client.list_artifacts(run_id, "figures")]
+    assert figures == ["figures/claims.png", "figures/speed-up.png"], "nothing iterates: no convergence, no precision"
     assert "report.json" in [item.path for item in client.list_artifacts(run_id)]
 
 
-def test_prefect_shows_the_claims_and_the_progress(report):
+def test_prefect_shows_the_claims_the_progress_and_where_all_of_it_lies(report):
     only = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[report["prefect_flow_run"]]))
     with get_client(sync_client=True) as prefect:
         artifacts = prefect.read_artifacts(artifact_filter=only)
-    assert {artifact.type for artifact in artifacts} == {"table", "progress"}
+    assert {artifact.type for artifact in artifacts} == {"table", "progress", "markdown"}
     assert all(artifact.data == 100.0 for artifact in artifacts if artifact.type == "progress")
     (table,) = [artifact for artifact in artifacts if artifact.type == "table"]
     assert {row["name"] for row in json.loads(table.data)} == {"beats-recursive", "beats-pairwise"}
+    (text,) = [artifact.data for artifact in artifacts if artifact.type == "markdown"]
+    assert report["mlflow"]["run_id"] in text
+    assert report["data_sets"][0]["url"] in text
 
 
 def test_the_number_of_task_runs_does_not_grow_with_instances_or_shards(run, report):

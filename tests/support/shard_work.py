@@ -1,10 +1,15 @@
 """What the tests of the fan-out have the workers do: importable there, as the test modules are not."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import numba
-from distributed import get_worker
+import numpy as np
+from distributed import get_client, get_worker
 
+from tasks.execution import BEGUN, announce
 from tasks.store import DamagedShardError
 
 
@@ -27,6 +32,27 @@ def fail_at_first(folder, shard):
     raise OSError("a lost connection")
 
 
+def fail_always(shard):
+    raise ArithmeticError(f"no [{shard}]\nat all")
+
+
+def kill_its_worker_at_first(folder, shard):
+    """What the kernel does to a worker that takes too much memory."""
+    mark = Path(folder) / "killed"
+    if shard == 0 and not mark.exists():
+        mark.touch()
+        announce("greedy")
+        key = get_worker().get_current_task()
+        while not any(
+            (key, "greedy") == (heard["key"], heard["contender"]) for _, heard in get_client().get_events(BEGUN)
+        ):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    while not mark.exists():  # so that a shard waits behind the one that is lost
+        time.sleep(0.01)
+    return {"shard": shard}
+
+
 def hang(terms):
     """A contender whose compiled loop never ends, nor lets the interpreter go."""
     return _spin(1.0)
@@ -37,3 +63,23 @@ def _spin(value):
     while value > 0.0:
         value = 1.0 / value
     return value
+
+
+def fill_a_list(terms):
+    """A contender that takes memory bit by bit, until there is none for its failure either."""
+    hoard = []
+    while True:
+        hoard.append([terms])
+
+
+def fill_compiled(terms):
+    """A contender whose compiled loop takes memory."""
+    return _fill(terms)
+
+
+@numba.njit
+def _fill(terms):
+    hoard = [terms]
+    while len(hoard) < 10**5:
+        hoard.append(np.ones(10**4))
+    return hoard[-1]

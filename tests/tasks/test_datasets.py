@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,7 +16,8 @@ from kernels.linear_systems.direct import sparse_lu
 from kernels.result import Status
 from tasks.contenders import status_code
 from tasks.datasets import SOLUTION, DataSet, complete_data_set, generate_shard, load_instances
-from tasks.execution import run_shards
+from tasks.execution import Batch, run_shards
+from tasks.failures import Origin
 from tasks.storage import Storage, rounding_error
 from tasks.store import prepare_store, read_shard
 from tasks.study import Contender
@@ -30,7 +33,8 @@ def test_the_workers_do_not_change_the_store(tmp_path, dask_cluster):
     data_set, url = darcy(), str(tmp_path / "cluster")
     generate(data_set, str(tmp_path / "here"))
     prepare_store(url, data_set.layout(), data_set.describe)
-    assert {r["shard"] for r in run_shards(dask_cluster, generate_shard, (data_set, url), [2, 0, 1])} == {0, 1, 2}
+    shards = Batch(Origin("darcy"), partial(generate_shard, data_set, url), [2, 0, 1])
+    assert {report["shard"] for _, report in run_shards(dask_cluster, [shards])} == {0, 1, 2}
     complete_data_set(url)
     assert bytes_below(tmp_path / "here") == bytes_below(tmp_path / "cluster")
 

@@ -12,6 +12,7 @@ from kernels.result import Result, Status
 from tasks import contenders
 from tasks.contenders import status_code
 from tasks.datasets import DataSet, generate_shard
+from tasks.limits import Limits
 from tasks.results import DISTANCE, ResultSet, results_url, run_shard, timings_url
 from tasks.store import DamagedShardError, complete_store, prepare_store
 from tasks.study import Agreement, Contender, relative_distance, work_metric
@@ -80,7 +81,7 @@ def test_the_contender_that_begins_rotates_from_shard_to_shard(tmp_path, data_ur
     prepare_store(results_url(str(tmp_path)), results.layout(), results.describe)
     for shard in (0, 1, 2):
         called.clear()
-        run_shard(results, data_url, str(tmp_path), 60.0, shard)
+        run_shard(results, data_url, str(tmp_path), Limits(60.0), shard)
         orders[shard] = "".join(called)
     assert orders == {0: "aabb", 1: "bbaa", 2: "aabb"}
 
@@ -101,8 +102,11 @@ def test_results_repeat_byte_for_byte_and_in_any_order(tmp_path, data_url):
 
 def test_a_contender_that_raises_is_recorded_and_does_not_disturb_the_others(tmp_path, data_url):
     reports, table = run(result_set(Contender("broken", always_raise), EXACT), data_url, tmp_path)
-    assert all(report["failures"].keys() == {"broken"} for report in reports)
-    assert "ArithmeticError: no sum" in reports[0]["failures"]["broken"]
+    assert all([failure["contender"] for failure in report["failures"]] == ["broken"] for report in reports)
+    (failure,) = reports[1]["failures"]
+    assert failure["reason"].startswith("ArithmeticError: no sum (always_raise, line ")
+    assert failure["reason"].endswith("(instance 2 and 1 more)")
+    assert failure["last_residual"] is None
     broken, exact = table.sel(contender="broken"), table.sel(contender="exact")
     assert (broken["status"] == status_code(Status.FAILED)).all()
     assert np.isnan(broken["additions"]).all()
@@ -122,7 +126,9 @@ def test_a_reference_that_raises_leaves_no_distances(tmp_path, data_url):
 
 def test_a_value_that_is_not_finite_has_no_finite_distance(tmp_path, data_url):
     reports, table = run(result_set(Contender("overflow", overflow), EXACT), data_url, tmp_path)
-    assert not any(report["failures"] for report in reports)
+    assert reports[0]["failures"] == [
+        {"contender": "overflow", "reason": f"{Status.NOT_FINITE} (instance 0 and 1 more)", "last_residual": 1.0}
+    ]
     assert not np.isfinite(table.sel(contender="overflow")[DISTANCE]).any()
 
 

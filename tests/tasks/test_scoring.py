@@ -101,3 +101,14 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
     assert (steps[0], steps[-1]) == (0, 19_999)
     assert (np.diff(steps) > 0).all()
     np.testing.assert_array_equal(values, long[steps])
+
+
+def test_curves_are_the_same_where_the_histories_do_not_fit_into_memory(monkeypatch):
+    random = np.random.default_rng(0)
+    given = histories(*(list(random.random(length)) for length in (40, 0, 3, 17, 1, 29)), length=50)
+    steps, values = median_curve(given, "new")
+    monkeypatch.setattr("tasks.scoring.CURVE_BYTES", 1000)
+    blockwise = median_curve(given, "new")
+    assert np.array_equal(steps, blockwise[0])
+    assert np.array_equal(values, blockwise[1])
+    assert steps.size == 40

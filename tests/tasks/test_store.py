@@ -10,19 +10,17 @@ import zarr
 from files import bytes_below
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from rods import LAYOUT, arrays, describe, finished_store
 
 from data.problem import Variable
+from tasks.damage import damaged_shards
 from tasks.store import (
     CHUNK_BYTES,
-    DamagedShardError,
-    Description,
     Layout,
     StoreError,
     assert_aligned,
     canonical_digest,
     complete_store,
-    damaged_shards,
-    discard_shards,
     join_url,
     open_store,
     prepare_store,
@@ -32,31 +30,7 @@ from tasks.store import (
     write_shard,
 )
 
-TEMPERATURE = Variable(("x",), (4,), "temperature", "K")
-STATUS = Variable((), (), "status", dtype="int8")
-LAYOUT = Layout("0123", 7, 3, {"temperature": TEMPERATURE, "status": STATUS})
 OTHER_PARAMETERS = Layout("4567", 7, 3, LAYOUT.variables)
-
-
-def describe():
-    return Description({"x": (("x",), np.linspace(0.0, 1.0, 4))}, {"title": "a rod", "git_commit": "abc"})
-
-
-def arrays(shard, layout=LAYOUT):
-    rows = layout.rows(shard)
-    index = np.arange(rows.start, rows.stop)
-    return {"temperature": index[:, None] + np.arange(4.0), "status": index.astype(np.int8)}
-
-
-def zeros(shard, layout=LAYOUT):
-    return {name: np.zeros_like(values) for name, values in arrays(shard, layout).items()}
-
-
-def finished_store(url, make=arrays):
-    for shard in prepare_store(url, LAYOUT, describe):
-        write_shard(url, LAYOUT, shard, make(shard))
-    complete_store(url)
-    return Path(url)
 
 
 @pytest.fixture
@@ -141,70 +115,12 @@ def test_xarray_opens_a_store_with_dimensions_coordinates_units_and_provenance(u
     assert opened.attrs["state"] == "complete"
 
 
-def test_zeros_are_not_taken_for_missing(url):
-    path = finished_store(url, zeros)
-    assert prepare_store(url, LAYOUT, describe) == []
-    assert damaged_shards(url, LAYOUT) == {}
-    assert (path / "status" / "c" / "0").exists()
-
-
-def test_what_is_missing_is_not_taken_for_zeros(url):
-    path = finished_store(url, zeros)
-    (path / "temperature" / "c" / "1" / "0").unlink()
-    (path / "status" / "c" / "2").unlink()
-    assert set(damaged_shards(url, LAYOUT)) == {1, 2}
-
-
 def test_what_was_never_written_reads_as_nan(url):
     prepare_store(url, LAYOUT, describe)
     write_shard(url, LAYOUT, 0, arrays(0))
     values = open_store(url, "r")["temperature"][:]
     assert np.isfinite(values[:3]).all()
     assert np.isnan(values[3:]).all()
-
-
-def truncate(chunk):
-    chunk.write_bytes(chunk.read_bytes()[:-3])
-
-
-def flip_a_bit(chunk):
-    damaged = bytearray(chunk.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    chunk.write_bytes(damaged)
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, flip_a_bit])
-@pytest.mark.parametrize("chunk", ["temperature/c/1/0", "status/c/1"])
-def test_a_damaged_chunk_is_found_named_and_repaired(url, damage, chunk):
-    path = finished_store(url)
-    intact = bytes_below(path)
-    damage(path / chunk)
-
-    with pytest.raises(DamagedShardError) as caught:
-        read_shard(url, LAYOUT, 1)
-    assert "\n" not in str(caught.value)
-    assert all(word in str(caught.value) for word in [url, "shard 1", "instances 3 to 5", "--repair"])
-    assert list(damaged_shards(url, LAYOUT)) == [1]
-
-    discard_shards(url, [1])
-    assert store_state(url) == "unfinished"
-    assert prepare_store(url, LAYOUT, describe) == [1]
-    write_shard(url, LAYOUT, 1, arrays(1))
-    complete_store(url)
-    assert bytes_below(path) == intact
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, flip_a_bit])
-def test_a_damaged_digest_is_found_and_repaired(url, damage):
-    path = finished_store(url)
-    intact = bytes_below(path)
-    damage(path / "shard_digest" / "c" / "1" / "0")
-    affected = set(prepare_store(url, LAYOUT, describe)) | set(damaged_shards(url, LAYOUT))
-    assert affected == {1}
-    discard_shards(url, [1])
-    write_shard(url, LAYOUT, 1, arrays(1))
-    complete_store(url)
-    assert bytes_below(path) == intact
 
 
 def test_a_store_is_not_complete_before_all_shards_are_written(url):
@@ -361,27 +277,6 @@ def test_chunks_that_share_a_file_have_one_writer(url):
     halves = Layout(SHARED.digest, SHARED.count, 2, SHARED.variables, chunk=2)
     with pytest.raises(ValueError, match="whole chunks of 4 rows"):
         write_shard(url, halves, 1, arrays(1, halves))
-
-
-MEASURED = Layout("cdef", 7, 3, LAYOUT.variables, measured=("temperature",))
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate])
-def test_a_store_without_the_moments_of_a_shard_is_not_completed_but_repaired(url, damage):
-    prepare_store(url, MEASURED, describe)
-    for shard in MEASURED.shards:
-        write_shard(url, MEASURED, shard, arrays(shard))
-    damage(Path(url) / "shard_moments" / "c" / "1" / "0" / "0")
-    with pytest.raises(StoreError, match=r"shard_moments .*--repair"):
-        complete_store(url)
-    assert list(damaged_shards(url, MEASURED)) == [1]
-    discard_shards(url, [1])
-    write_shard(url, MEASURED, 1, arrays(1))
-    complete_store(url)
-    temperatures = np.concatenate([arrays(shard)["temperature"] for shard in MEASURED.shards])
-    stated = xarray.open_zarr(url)["temperature"].attrs
-    assert stated["mean"] == pytest.approx(temperatures.mean(), rel=1e-14)
-    assert stated["standard_deviation"] == pytest.approx(temperatures.std(), rel=1e-14)
 
 
 def test_what_is_known_only_of_the_whole_is_written_at_completion(url):

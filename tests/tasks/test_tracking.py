@@ -91,6 +91,24 @@ def test_a_record_is_logged_whole(client, root, tmp_path):
     assert logged.artifacts.startswith(f"file://{root}/mlflow/artifacts/whole")
 
 
+def test_a_file_is_kept_under_the_name_it_has_in_the_record(client, root, tmp_path):
+    (tmp_path / "skr-small.jsonl").write_text("{}")
+    logged = log(client, root, "files", record(files={"logs/skr-small.jsonl": tmp_path / "skr-small.jsonl"}))
+    assert [item.path for item in client.list_artifacts(logged.run_id, "logs")] == ["logs/skr-small.jsonl"]
+
+
+def test_an_experiment_gets_its_tags_and_keeps_a_note_that_it_has(client, root):
+    def tags(identity, note, view):
+        made = record(identity, experiment_tags={"mlflow.note.content": note, "view": view})
+        return client.get_experiment(log(client, root, "tagged", made).experiment_id)
+
+    first = tags("1", "see #/experiments/{experiment_id}", "old")
+    assert first.tags["mlflow.note.content"] == f"see #/experiments/{first.experiment_id}"
+    second = tags("2", "another", "new")
+    assert second.tags["mlflow.note.content"] == first.tags["mlflow.note.content"]
+    assert (first.tags["view"], second.tags["view"]) == ("old", "new")
+
+
 def test_a_child_is_found_below_its_parent_with_its_curve(client, root):
     logged = log(client, root, "child", record())
     (child,) = children(client, logged)

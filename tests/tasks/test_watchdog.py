@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import xarray as xr
 from data_sets import generate
@@ -9,7 +11,9 @@ from kernels.result import Status
 from tasks.cluster import open_cluster
 from tasks.contenders import status_code
 from tasks.datasets import DataSet
-from tasks.execution import is_replaceable, run_shards
+from tasks.execution import Batch, is_replaceable, run_shards
+from tasks.failures import Origin
+from tasks.limits import Limits
 from tasks.results import ResultSet, results_url, run_shard, timings_url
 from tasks.store import complete_store, prepare_store
 from tasks.study import Agreement, Contender, relative_distance, work_metric
@@ -45,14 +49,16 @@ def test_contenders_that_hang_fail_and_the_others_do_not(tmp_path):
     prepare_store(timings_url(folder), RESULTS.timing_layout(), RESULTS.describe_timings)
     prepare_store(results_url(folder), RESULTS.layout(), RESULTS.describe)
     with open_cluster(workers=2) as address:
-        reports = list(run_shards(address, run_shard, (RESULTS, data_url, folder, 5.0), RESULTS.layout().shards))
+        work = (RESULTS, data_url, folder, Limits(5.0))
+        shards = Batch(Origin("sums"), partial(run_shard, *work), RESULTS.layout().shards)
+        reports = [report for _, report in run_shards(address, [shards])]
     complete_store(timings_url(folder))
     complete_store(results_url(folder))
     assert sorted(report["shard"] for report in reports) == [0, 1]
     for report in reports:
-        assert report["failures"].keys() == {"hangs", "hangs-too"}
-        for failure in report["failures"].values():
-            assert "longer than the limit of 5 s (hang, shard_work.py line" in failure
+        assert {failure["contender"] for failure in report["failures"]} == {"hangs", "hangs-too"}
+        for failure in report["failures"]:
+            assert "longer than the limit of 5 s (hang, shard_work.py line" in failure["reason"]
     status = xr.open_zarr(results_url(folder))["status"].load()
     assert (status.sel(contender=["hangs", "hangs-too"]) == status_code(Status.FAILED)).all()
     assert (status.sel(contender="exact") == status_code(Status.CONVERGED)).all()
@@ -64,7 +70,7 @@ def test_this_process_is_never_ended():
 
 
 def test_what_ends_in_time_leaves_nothing(tmp_path):
-    watchdog = Watchdog(str(tmp_path), 3, 100.0)
+    watchdog = Watchdog(str(tmp_path / "hung"), 3, 100.0)
     with pytest.raises(ArithmeticError), watchdog.watch("a"):
         raise ArithmeticError
     assert watchdog.where_it_hung("a", "run_contender") is None
@@ -73,24 +79,23 @@ def test_what_ends_in_time_leaves_nothing(tmp_path):
 
 
 def test_the_word_names_the_innermost_frame_of_the_contender(tmp_path):
-    watchdog = Watchdog(str(tmp_path), 3, 5.0)
-    (tmp_path / "hung").mkdir()
-    (tmp_path / "hung" / "3-a-5s").write_text(STACKS)
+    watchdog = Watchdog(str(tmp_path / "hung"), 3, 5.0)
+    (tmp_path / "hung-3-a-5s").write_text(STACKS)
     assert watchdog.where_it_hung("a", "run_contender") == "iterate, iteration.py line 12"
     assert watchdog.where_it_hung("a", "another") == "place unknown"
     assert watchdog.where_it_hung("b", "run_contender") is None
-    assert Watchdog(str(tmp_path), 3, 10.0).where_it_hung("a", "run_contender") is None, "a longer limit is a new try"
+    longer = Watchdog(str(tmp_path / "hung"), 3, 10.0)
+    assert longer.where_it_hung("a", "run_contender") is None, "a longer limit is a new try"
 
 
 def test_the_words_of_other_shards_are_kept(tmp_path):
-    (tmp_path / "hung").mkdir()
     for shard in (3, 30):
-        (tmp_path / "hung" / f"{shard}-a-5s").write_text(STACKS)
-    Watchdog(str(tmp_path), 3, 7.0).forget()
-    assert [path.name for path in (tmp_path / "hung").iterdir()] == ["30-a-5s"]
+        (tmp_path / f"[1].hung-{shard}-a-5s").write_text(STACKS)
+    Watchdog(str(tmp_path / "[1].hung"), 3, 7.0).forget()
+    assert [path.name for path in tmp_path.iterdir()] == ["[1].hung-30-a-5s"]
 
 
 def test_beside_a_remote_store_the_word_lies_on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Watchdog("s3://bucket/results/sums-1", 0, 5.0).watch("a"):
-        assert [path.name for path in tmp_path.rglob("*-a-5s")] == ["0-a-5s"]
+    with Watchdog("s3://bucket/results/sums-1/hung", 0, 5.0).watch("a"):
+        assert [path.name for path in tmp_path.iterdir()] == ["s3-bucket-results-sums-1-hung-0-a-5s"]
