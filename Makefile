@@ -38,6 +38,7 @@ bench: $(INSTALLED)  ## timings against peers, as ratios from one run
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.scale
 
 up: $(INSTALLED)  ## servers, schedules and forms on 127.0.0.1
 	$(BIN)/assay up
