@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from mlflow import MlflowClient
-from prefect import flow, get_run_logger, runtime
+from prefect import flow, get_run_logger, runtime, tags
 from prefect.artifacts import create_table_artifact
 
+from flows.dead_runs import process_tags, tasks_untagged
 from flows.defaults import TIME_LIMIT
 from flows.form import Fresh, MemoryLimit, Scheduler, SizeChoice, StoreRoot, TimeLimit, Workers, form_field
 from flows.logs import kept_log, log_start
@@ -46,6 +47,7 @@ class RegressionError(RuntimeError):
 @flow(name="campaign", flow_run_name="campaign-{size}")
 @refused_in_one_line
 @kept_log
+@tasks_untagged
 def run_campaign(
     studies: Annotated[list[StudyName], form_field("the studies to run; empty: all")] = [],  # noqa: B006
     family: Annotated[FamilyName | None, form_field("only the studies of this family; None: all")] = None,
@@ -76,10 +78,11 @@ def run_campaign(
     with open_cluster(scheduler, workers) as address:
         for name in chosen:
             try:
-                reports[name] = run_study(
-                    StudyName(name), size=size, store=root, scheduler=address, fresh=fresh, time_limit=time_limit,
-                    memory_limit=memory_limit,
-                )  # fmt: skip
+                with tags(*process_tags()):
+                    reports[name] = run_study(
+                        StudyName(name), size=size, store=root, scheduler=address, fresh=fresh, time_limit=time_limit,
+                        memory_limit=memory_limit,
+                    )  # fmt: skip
             except Exception as error:  # noqa: BLE001 - one broken study must not stop the others
                 broken[name] = f"{type(error).__name__}: {error}".replace("\n", " ")
                 get_run_logger().error("study %s is broken: %s", name, broken[name])

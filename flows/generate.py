@@ -12,6 +12,7 @@ from prefect.artifacts import create_table_artifact
 from data.registry import problems
 from data.sampling import Sampling
 from flows.data_set_plan import SHARD_SIZE, DataSetPlan, FloatType, plan_data_sets
+from flows.dead_runs import tasks_untagged
 from flows.defaults import TIME_LIMIT
 from flows.form import MemoryLimit, Repair, Scheduler, StoreRoot, TimeLimit, Workers, form_field
 from flows.logs import kept_log, log_start
@@ -36,6 +37,7 @@ ProblemName = StrEnum("ProblemName", {name.replace("-", "_"): name for name in p
 @flow(name="generate", flow_run_name="{problem}-{count}")
 @refused_in_one_line
 @kept_log
+@tasks_untagged
 def generate_data_set(
     problem: Annotated[ProblemName, form_field("the family of instances, see `assay list --problems`")],
     count: Annotated[int, form_field("number of instances to train on", ge=1, le=10**8)] = 100,

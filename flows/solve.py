@@ -10,6 +10,7 @@ from data.systems.opening import absolute_location
 from data.systems.system import BadSystemError, Defect
 from data.validation import InputError
 from flows.data_set_plan import SHARD_SIZE, DataSetPlan
+from flows.dead_runs import tasks_untagged
 from flows.defaults import TIME_LIMIT
 from flows.form import MemoryLimit, Repair, Scheduler, StoreRoot, TimeLimit, Workers, form_field
 from flows.logs import kept_log, log_start
@@ -37,6 +38,7 @@ MOST_NAMED = 5
 @flow(name="solve", flow_run_name="{systems}")
 @refused_in_one_line
 @kept_log
+@tasks_untagged
 def solve_systems(
     systems: Annotated[
         str, form_field(".npz file, Zarr group or folder of Matrix Market files; not in a form: module:function")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from prefect import flow, runtime
 from prefect.artifacts import create_table_artifact
 
+from flows.dead_runs import tasks_untagged
 from flows.defaults import TIME_LIMIT
 from flows.form import (
     Fresh,
@@ -38,6 +39,7 @@ StudyName = StrEnum("StudyName", {name.replace("-", "_"): name for name in study
 @flow(name="study", flow_run_name="{study}-{size}", validate_parameters=True)
 @refused_in_one_line
 @kept_log
+@tasks_untagged
 def run_study(
     study: Annotated[StudyName, form_field("the paper to put to the test")],
     size: SizeChoice = Size.DEFAULT,

@@ -52,7 +52,7 @@ def test_a_task_run_whose_end_nobody_heard_has_crashed(begin):
     tags = (HERE, f"{PROCESS}={DEAD}")
     with get_client(sync_client=True) as client:
         parent = begin(*tags)
-        run = client.create_task_run(some_task, parent, "0", extra_tags=tags, state=Running())
+        run = client.create_task_run(some_task, parent, "0", state=Running())
         assert end_dead_flow_runs() == 2
         assert client.read_task_run(run.id).state.type.value == "CRASHED"
 
