@@ -267,10 +267,11 @@ def test_parameters_sent_to_the_server(tmp_path, forms, form):
     client, addresses = forms
     name, parameters = form
     flow = FLOWS[name]
-    answer = client.post(addresses[name], json={"parameters": parameters})
+    # the server says 503 while its database is busy, and Prefect's clients ask again
+    answers = (client.post(addresses[name], json={"parameters": parameters}) for _ in range(100))
+    answer = next(answer for answer in answers if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE)
     if answer.status_code == httpx.codes.CREATED:
         flow.validate_parameters({key: value for key, value in parameters.items() if key in flow.parameters.properties})
-        client.delete(f"/flow_runs/{answer.json()['id']}").raise_for_status()
     else:
         assert answer.status_code in {httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY}, answer.text
         assert answer.json()

@@ -9,19 +9,18 @@ import pytest
 
 pytest.register_assert_rewrite("fault_case", "fault_kinds", "fault_world")
 
-from fault_study import register  # noqa: E402
+from fault_study import registered  # noqa: E402
 from fault_world import World  # noqa: E402
 
-register()
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(make_root):
     """Servers, a store that nobody disturbs, and room for stores that somebody does."""
     folder = Path(tempfile.mkdtemp(prefix="faults-"))  # a socket's name must be short
-    shared = World(folder, make_root("faults"))
-    yield shared
-    shared.close()
+    with registered():
+        shared = World(folder, make_root("faults"))
+        yield shared
+        shared.close()
     shutil.rmtree(folder)
 
 

@@ -78,6 +78,7 @@ def test_a_study_on_s3_has_the_arrays_of_a_local_one_and_is_reused(prefect_api, 
     assert reports[1]["mlflow"]["artifacts"].startswith(f"file://{tracked}/mlflow/artifacts/")
 
 
+@pytest.mark.slow
 def test_a_data_set_on_s3_is_planned_resumed_checked_and_repaired(prefect_api, workers, tracked):
     out = "s3://bucket/darcy.zarr"
     words = ["--count", "6", "--set", "grid=8", "--shard-size", "1", "--out", out, "--plan"]

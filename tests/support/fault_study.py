@@ -1,5 +1,7 @@
 """A small study with curves, one contender of which does wrong on one instance when it is told to."""
 
+import contextlib
+import sys
 import time
 
 import numpy as np
@@ -87,10 +89,20 @@ STUDY = Study(
 )
 
 
+MODULE = f"flows.studies.examples.{NAME.replace('-', '_')}"
+
+
 def register():
     """Let the command line find the study, as if it lay in the folder of the studies."""
-    import sys
+    study_families()[NAME] = "examples"
+    sys.modules[MODULE] = sys.modules[__name__]
 
-    families = study_families()
-    families[NAME] = "examples"
-    sys.modules[f"flows.studies.examples.{NAME.replace('-', '_')}"] = sys.modules[__name__]
+
+@contextlib.contextmanager
+def registered():
+    """Let this process find the study meanwhile."""
+    register()
+    try:
+        yield
+    finally:
+        del study_families()[NAME], sys.modules[MODULE]

@@ -69,7 +69,7 @@ def fill_a_list(terms):
     """A contender that takes memory bit by bit, until there is none for its failure either."""
     hoard = []
     while True:
-        hoard.append([terms])
+        hoard.append(bytearray(2**12))
 
 
 def fill_compiled(terms):
