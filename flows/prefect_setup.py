@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ POLL_SECONDS = 5
 HEARTBEAT_SECONDS = 30
 SILENCE_SECONDS = 120
 TIMEOUT = 30
+BUSY_SECONDS = 0.3
 
 # A run whose processes were killed cannot say so: without this it stays "Running" and holds its concurrency slot.
 DEAD_RUNS: Mapping[str, Any] = {
@@ -122,4 +124,10 @@ def _is_online(api: str, name: str) -> bool:
 
 
 def _ask(method: str, url: str, body: Mapping[str, Any]) -> httpx.Response:
-    return httpx.request(method, url, json=body, headers=authorisation(), timeout=TIMEOUT)
+    """The server's answer; while its database is busy it says 503, and is asked again as Prefect's own clients do."""
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        answer = httpx.request(method, url, json=body, headers=authorisation(), timeout=TIMEOUT)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+            return answer
+        time.sleep(BUSY_SECONDS)

@@ -17,12 +17,17 @@ _DATA_SET_OPTIONS = (
 _SOLVE_OPTIONS = ("solver", "preconditioner", "tolerance", "shard_size")
 
 
+def study_command(request: Mapping[str, Any]) -> list[str]:
+    """The command that runs a study; the request has the keys study, size and settings."""
+    return ["assay", "run", request["study"], "--size", request["size"], *_assignments(request["settings"])]
+
+
 def study_origin(
     request: Mapping[str, Any], problem: str, time_limit: float = TIME_LIMIT, memory_limit: float | None = None
 ) -> Origin:
-    """Of the shards of a study's problem; the request has the keys study, size and settings."""
-    arguments = ["assay", "run", request["study"], "--size", request["size"], *_assignments(request["settings"])]
-    return Origin(problem, request["study"], arguments + _limits(time_limit, memory_limit), f"{problem}:")
+    """Of the shards of a study's problem; for the request see :func:`study_command`."""
+    arguments = [*study_command(request), *_limits(time_limit, memory_limit)]
+    return Origin(problem, request["study"], arguments, f"{problem}:")
 
 
 def data_set_origin(plan: DataSetPlan, time_limit: float = TIME_LIMIT, memory_limit: float | None = None) -> Origin:

@@ -68,7 +68,7 @@ def study_record(
             **{f"data_set.{name}": results.data_set.digest for name, results in plan.result_sets.items()},
             **{f"results.{name}": folder for name, folder in plan.folders.items()},
             **{f"verdict.{j.problem}.{j.name}": j.verdict.value for j in judgements},
-            **run_tags(plan, request, judgements, words, environment()["git_commit"]),
+            **run_tags(request, judgements, words, environment()["git_commit"]),
         },
         metrics=counts(judgements)
         | {

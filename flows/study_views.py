@@ -1,6 +1,5 @@
 """How a study's experiment looks in MLflow: its note, its views, and what a run's page says first."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from flows.plan import StudyPlan
+from flows.shard_commands import study_command
 from tasks.artifacts import verdict_in_words
 from tasks.claims import Judgement, Verdict
 from tasks.results import DISTANCE
@@ -27,17 +27,12 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}  # runs, not the t
 
 
 def run_tags(
-    plan: StudyPlan, request: Mapping[str, Any], judgements: Sequence[Judgement], words: Sequence[str], commit: str
+    request: Mapping[str, Any], judgements: Sequence[Judgement], words: Sequence[str], commit: str
 ) -> dict[str, str]:
     """What MLflow shows of a run beside its name: description, the command that makes it again, and commit."""
-    settings = [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in request["settings"].items()
-    ]
-    assignments = [argument for setting in settings for argument in ("--set", setting)]
-    command = ["assay", "run", plan.study.name, "--size", plan.size.value, *assignments]
     return {
         MLFLOW_RUN_NOTE: _description(judgements, words),
-        MLFLOW_SOURCE_NAME: shlex.join(command),
+        MLFLOW_SOURCE_NAME: shlex.join(study_command(request)),
         MLFLOW_SOURCE_TYPE: "LOCAL",
         MLFLOW_GIT_COMMIT: commit,
     }

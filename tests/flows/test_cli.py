@@ -136,6 +136,7 @@ def test_a_strict_run_ends_with_1_where_a_claim_does_not_hold_and_says_what_it_r
     assert "holds" not in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_reproduced_run_ends_with_0_and_one_that_differs_with_1(assay, dask_cluster, prefect_api):
     report = run_study(STUDY, size=Size.SMALL, settings={"length": 10}, store=str(assay.store), scheduler=dask_cluster)
     run_id = report["mlflow"]["run_id"]

@@ -119,6 +119,7 @@ def test_a_data_set_that_is_killed_is_resumed_to_the_same_bytes(assay, dask_clus
     assert bytes_below(out) == bytes_below(whole["url"])
 
 
+@pytest.mark.slow  # a sample of the faults kills one too
 def test_a_worker_that_is_killed_is_replaced_and_changes_no_byte(assay, dask_cluster, make_root):
     out = assay.folder / "darcy.zarr"
     process = assay.start(*GENERATE, "--out", str(out), "--workers", "2")

@@ -194,6 +194,7 @@ def test_the_command_names_the_bad_systems_and_its_plan_says_what_is_there(assay
     assert (planned["state"], planned["shards"], planned["shards_present"]) == ("complete", 1, 1)
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_is_resumed_to_the_same_bytes(assay, solve, tmp_path, dask_cluster):
     systems = save_npz(tmp_path / "many.npz", **{**stacked(200), "rhs": np.ones(SIZE)})
     out = assay.folder / "out.zarr"

@@ -42,6 +42,7 @@ Thread 0x2 (most recent call first):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)  # four workers end and four are started
 def test_contenders_that_hang_fail_and_the_others_do_not(tmp_path):
     data_url, folder = str(tmp_path / "data.zarr"), str(tmp_path / "results")
