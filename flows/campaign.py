@@ -23,7 +23,7 @@ from tasks.claims import Verdict
 from tasks.cluster import LOCAL, open_cluster
 from tasks.provenance import environment, machine
 from tasks.stages import track
-from tasks.store import require_writable
+from tasks.store import one_line, require_writable
 from tasks.study import Size
 from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking, read_document
 
@@ -84,7 +84,7 @@ def run_campaign(
                         memory_limit=memory_limit,
                     )  # fmt: skip
             except Exception as error:  # noqa: BLE001 - one broken study must not stop the others
-                broken[name] = f"{type(error).__name__}: {error}".replace("\n", " ")
+                broken[name] = one_line(error)
                 get_run_logger().error("study %s is broken: %s", name, broken[name])
     verdicts = {
         f"{name}/{claim['problem']}/{claim['name']}": claim["verdict"]

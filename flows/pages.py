@@ -7,10 +7,10 @@ from typing import Any
 
 from flows.catalogue import Entry, catalogue
 from flows.registry import study_families
+from tasks.scoring import tally
 from tasks.study import Study
 
 Report = Mapping[str, Any]
-VERDICTS = ("holds", "fails", "inconclusive")
 _NOTICE = "<!-- made by `assay publish`; edit the study, not this file -->"
 
 
@@ -33,7 +33,7 @@ def study_page(study: Study, report: Report) -> str:
         f"**Question.** {study.summary}",
         f"**Claim.** {paper.claim}.",
         *([f"**Method.** {study.method}"] if study.method else []),
-        f"**Verdict.** {tally(report['claims'])}, at size {report['size']}: {_circumstances(report)}.",
+        f"**Verdict.** {tally_of_claims(report['claims'])}, at size {report['size']}: {_circumstances(report)}.",
         _claims_table(report["claims"]),
         *([" ".join(report["in_plain_words"])] if report["in_plain_words"] else []),
         *([f"![the paper's main plot at this scale]({study.name}.png)"] if study.figure else []),
@@ -72,15 +72,14 @@ def _linked(entry: Entry, reports: Mapping[str, Report]) -> str:
 
 def _state(entry: Entry, reports: Mapping[str, Report]) -> str:
     if entry.name in reports:
-        return f"works: {tally(reports[entry.name]['claims'])}"
+        return f"works: {tally_of_claims(reports[entry.name]['claims'])}"
     return "works" if entry.works else "not yet"
 
 
-def tally(claims: Iterable[Mapping[str, Any]]) -> str:
-    """How many claims hold, fail and are inconclusive."""
+def tally_of_claims(claims: Iterable[Mapping[str, Any]]) -> str:
+    """How many claims there are, and how many hold, fail and are inconclusive."""
     found = [claim["verdict"] for claim in claims]
-    words = {"holds": "hold", "fails": "fail", "inconclusive": "inconclusive"}
-    return f"of {len(found)} claims " + ", ".join(f"{found.count(v)} {words[v]}" for v in VERDICTS if v in found)
+    return f"of {len(found)} claims {tally(found)}"
 
 
 def _circumstances(report: Report) -> str:

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from data.validation import InputError
 from flows.campaign import EXPERIMENT, SUMMARY
-from flows.pages import interval, tally
+from flows.pages import interval, tally_of_claims
 from flows.plan import store_root
 from flows.registry import find_study, study_families
 from flows.study_record import CLAIMS_FIGURE, PAPER_FIGURE
@@ -64,7 +64,7 @@ def campaign_context(client: MlflowClient, campaign: Run) -> dict[str, Any]:
         "ended": f"{ended:%Y-%m-%d %H:%M} UTC",
         "run_id": campaign.info.run_id,
         "link": _link(client, campaign),
-        "tally": tally({"verdict": verdict} for verdict in summary["verdicts"].values()),
+        "tally": tally_of_claims({"verdict": verdict} for verdict in summary["verdicts"].values()),
         "machine": campaign.data.tags.get("machine", ""),
         "commit": campaign.data.tags.get("git_commit", "")[:12],
         "sections": [
@@ -101,7 +101,7 @@ def _section(client: MlflowClient, name: str, run: Run, changes: Mapping[str, Ma
     return {
         "study": study,
         "claims": claims,
-        "tally": tally(claims),
+        "tally": tally_of_claims(claims),
         "in_plain_words": report["in_plain_words"],
         "figures": _figures(client, run.info.run_id),
         "run_id": run.info.run_id,

@@ -104,7 +104,7 @@ def run_study(
     columns = ("problem", "name", "verdict", "estimate", "lower", "upper", "comparison", "threshold")
     table = [{column: claim[column] for column in columns} for claim in claims]
     create_table_artifact(table, key=f"claims-{plan.study.name}", description=f"Claims of {plan.study.name}")
-    title = f"{plan.study.name} ({size}): {tally(judgements)}"
+    title = f"{plan.study.name} ({size}): {tally(claim['verdict'] for claim in claims)}"
     sentences = [*map(verdict_in_words, judgements), *words]
     named = [{**data_set, "problem": name} for name, data_set in zip(plan.result_sets, data_sets, strict=True)]
     show_report(f"report-{plan.study.name}", title, sentences, client, logged, named)

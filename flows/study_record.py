@@ -60,7 +60,7 @@ def study_record(
         WORK_FIGURE: work_precision_figure(plan.result_sets, tables, study.headline),
     }
     return Record(
-        name=f"{study.name} ({plan.size}): {tally(judgements)}",
+        name=f"{study.name} ({plan.size}): {tally(judgement.verdict for judgement in judgements)}",
         identity=plan.identity,
         params={"size": plan.size.value, **plan.settings.model_dump(mode="json")},
         tags={

@@ -42,7 +42,7 @@ def _description(judgements: Sequence[Judgement], words: Sequence[str]) -> str:
     """The count of verdicts, the paper's claims and who is fastest; the table of runs shows how it begins."""
     papers_first = sorted(judgements, key=lambda judgement: judgement.role != "paper")
     shown = papers_first[:_MOST_CLAIMS]
-    lines = [f"Of {len(judgements)} claims {tally(judgements)}.", ""]
+    lines = [f"Of {len(judgements)} claims {tally(judgement.verdict for judgement in judgements)}.", ""]
     lines += [f"- {verdict_in_words(judgement)}" for judgement in shown]
     if len(judgements) > len(shown):
         lines.append(f"- and {len(judgements) - len(shown)} more, among the metrics and in report.json")

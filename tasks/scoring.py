@@ -1,7 +1,7 @@
 """From stored results to what is reported: a table of contenders, their curves and the judgement of every claim."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,9 @@ def in_plain_words(rows: list[dict[str, Any]], judgements: list[Judgement]) -> l
     return sentences
 
 
-def tally(judgements: Sequence[Judgement]) -> str:
+def tally(verdicts: Iterable[str]) -> str:
     """How many claims hold, fail and are inconclusive, in words."""
-    found = Counter(judgement.verdict for judgement in judgements)
+    found = Counter(verdicts)
     words = {Verdict.HOLDS: "hold", Verdict.FAILS: "fail", Verdict.INCONCLUSIVE: "inconclusive"}
     return ", ".join(f"{found[verdict]} {word}" for verdict, word in words.items() if found[verdict])
 

@@ -128,7 +128,7 @@ def score(
     rows = [row for problem, results in result_sets.items() for row in summarise(results, tables[problem])]
     judgements = judge_claims(claims, tables)
     verdicts = {f"{judgement.problem}/{judgement.name}": judgement.verdict.value for judgement in judgements}
-    get_run_logger().info("claims judged: %s", tally(judgements), extra=fields(verdicts=verdicts))
+    get_run_logger().info("claims judged: %s", tally(verdicts.values()), extra=fields(verdicts=verdicts))
     return rows, judgements
 
 
