@@ -1,6 +1,5 @@
 """The flow that runs many studies and says what changed since the last campaign; a regression makes it fail."""
 
-from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
@@ -19,11 +18,11 @@ from flows.registry import study_families
 from flows.regressions import lost_claims, slowdowns
 from flows.study import StudyName, run_study
 from tasks.artifacts import show_report
-from tasks.claims import Verdict
 from tasks.cluster import LOCAL, open_cluster
+from tasks.places import one_line, require_writable
 from tasks.provenance import environment, machine
+from tasks.scoring import tally
 from tasks.stages import track
-from tasks.store import one_line, require_writable
 from tasks.study import Size
 from tasks.tracking import Record, finished_runs, mlflow_report, open_tracking, read_document
 
@@ -127,11 +126,10 @@ def run_campaign(
 
 def _words(summary: Mapping[str, Any]) -> list[str]:
     """What came out of a campaign, and what is different from the last one, in sentences."""
-    verdicts = Counter(summary["verdicts"].values())
     changes = summary["changes"].items()
     return [
         f"{len(summary['studies'])} studies, {len(summary['broken'])} of them broken",
-        "claims: " + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict),
+        f"claims: {tally(summary['verdicts'].values())}",
         *(f"regression: {regression}" for regression in summary["regressions"]),
         *(f"{claim}: {change['before']} before, {change['now']} now" for claim, change in changes),
     ]

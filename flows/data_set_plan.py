@@ -11,8 +11,9 @@ from data.validation import InputError, choice, validated
 from flows.plan import StorePlan, absolute_url, plan_store, require_available, require_memory
 from flows.solvers import PreconditionerName, Solver, make_solver, solver_metrics
 from tasks.datasets import DataSet
+from tasks.places import join_url, require_writable
 from tasks.storage import Storage
-from tasks.store import join_url, require_same_content, require_writable
+from tasks.store import require_same_content
 
 SHARD_SIZE = 50
 

@@ -21,8 +21,8 @@ from flows.plan import store_root
 from flows.prefect_api import check_prefect_server
 from flows.services import require_free_port
 from tasks.cluster import IN_PROCESS, LOCAL, check_scheduler, connect
+from tasks.places import is_local, require_writable, without_credentials
 from tasks.provenance import LOCK
-from tasks.store import is_local, require_writable, without_credentials
 from tasks.tracking import DATABASES, check_database, check_server, tracking_uri
 
 PROFILER_MENDED = (3, 11, 9)

@@ -24,9 +24,10 @@ from kernels.linear_systems.adaptive import ARM_NAMES
 from tasks.artifacts import show_report
 from tasks.cluster import LOCAL, open_cluster
 from tasks.limits import limits_on
+from tasks.places import require_writable
 from tasks.provenance import environment, machine, source_digest
 from tasks.stages import DataSetRequest, ensure_data_sets, track
-from tasks.store import open_store, require_writable
+from tasks.store import open_store
 from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
 
 EXPERIMENT = "generate"

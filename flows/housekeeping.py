@@ -13,8 +13,9 @@ from mlflow.entities import Run
 
 from data.validation import InputError
 from flows.plan import store_root
+from tasks.places import is_local, join_url, reaching, require_writable, store_exists
 from tasks.results import results_url, timings_url
-from tasks.store import is_local, join_url, reaching, require_writable, store_exists, store_state
+from tasks.store import store_state
 from tasks.tracking import nothing_logged, open_tracking
 
 FOLDERS = ("datasets", "results")

@@ -10,8 +10,8 @@ from prefect import get_run_logger, runtime
 
 from flows.plan import store_root
 from tasks.logs import fields, has_begun, run_log
+from tasks.places import one_line
 from tasks.provenance import environment
-from tasks.store import one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")

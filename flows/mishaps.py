@@ -9,7 +9,7 @@ import httpx
 
 from data.validation import InputError
 from tasks.failures import ShardError
-from tasks.store import without_credentials
+from tasks.places import without_credentials
 
 _AGAIN = "the same command resumes what is unfinished"
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}

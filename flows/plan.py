@@ -11,18 +11,11 @@ from pydantic import ValidationError
 
 from data.validation import InputError, refused, validated
 from tasks.datasets import DataSet
+from tasks.layout import Layout
+from tasks.places import is_local, store_exists, without_credentials
 from tasks.provenance import source_digest
 from tasks.results import ResultSet, results_url
-from tasks.store import (
-    Layout,
-    canonical_digest,
-    is_local,
-    open_store,
-    pending_shards,
-    store_exists,
-    store_state,
-    without_credentials,
-)
+from tasks.store import canonical_digest, open_store, pending_shards, store_state
 from tasks.study import Settings, Size, Study
 
 MEMORY_PER_SHARD = 4 * 2**30

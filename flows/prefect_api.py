@@ -8,7 +8,7 @@ import ssl
 import httpx
 
 from data.validation import InputError
-from tasks.store import without_credentials
+from tasks.places import without_credentials
 from tasks.tracking import TIMEOUT
 
 CLOUD = "https://api.prefect.cloud"

@@ -17,7 +17,7 @@ from flows.pages import interval, tally_of_claims
 from flows.plan import store_root
 from flows.registry import find_study, study_families
 from flows.study_record import CLAIMS_FIGURE, PAPER_FIGURE
-from tasks.store import without_credentials
+from tasks.places import without_credentials
 from tasks.study import Size
 from tasks.tracking import REPORT, finished_runs, nothing_logged, open_tracking, read_document
 

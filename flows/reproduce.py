@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from data.validation import InputError
 from tasks.cluster import LOCAL
-from tasks.store import without_credentials
+from tasks.places import without_credentials
 from tasks.study import Size
 from tasks.tracking import REPORT, nothing_logged, open_tracking, read_document
 

@@ -14,7 +14,7 @@ import httpx
 
 from data.validation import InputError
 from flows.processes import MARKER, Running, Service, kill_leftovers, running, wait_until
-from tasks.store import is_local, require_writable, without_credentials
+from tasks.places import is_local, require_writable, without_credentials
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 180.0
@@ -25,7 +25,7 @@ def serve(root: str, prefect_port: int, mlflow_port: int) -> None:
 
     Runs of the worker keep everything in ``root`` and write to its MLflow database directly, as the command line does:
     they do not depend on the MLflow server, which only shows them. Where MLFLOW_TRACKING_URI names a server, that one
-    is used and none is started.
+    is used and none is started. Where PREFECT_SERVER_API_AUTH_STRING is set, the Prefect server asks for it.
 
     Raises
     ------
@@ -46,6 +46,8 @@ def serve(root: str, prefect_port: int, mlflow_port: int) -> None:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     # A script's background job ignores SIGINT, and its children would: Prefect's worker then never stops.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        os.environ["PREFECT_API_AUTH_STRING"] = password  # the server asks its own worker for it, too
     with ExitStack() as stack:
         services = _start_all(stack, root, prefect_port, mlflow_port)
         try:

@@ -9,7 +9,7 @@ from flows.embedded_server import prefect_server
 from flows.mishaps import mishaps_in_one_line
 from flows.prefect_api import check_prefect_server
 from tasks.cluster import check_scheduler, opening_cluster
-from tasks.store import require_writable
+from tasks.places import require_writable
 
 
 @contextlib.contextmanager
@@ -17,8 +17,8 @@ def computing(root: str, scheduler: str, workers: int | None) -> Iterator[Callab
     """Yield a function that waits for all servers and returns the address of the Dask scheduler.
 
     The Prefect server and the cluster start in the background while MLflow is imported and its database made ready.
-    Runs of this machine whose process is gone are taken out of the state "Running" before the first flow begins. Flow
-    runs that start in the body carry the name of this process.
+    Flow runs of this machine whose process is gone are taken out of the state "Running" before the first flow begins.
+    Those that start in the body carry the name of this process.
 
     Raises
     ------
@@ -37,10 +37,9 @@ def computing(root: str, scheduler: str, workers: int | None) -> Iterator[Callab
     ):
         from prefect import tags
 
-        from tasks.dead_records import end_dead_records
         from tasks.tracking import open_tracking
 
-        end_dead_records(open_tracking(root))
+        open_tracking(root)
 
         def ready() -> str:
             wait_for_prefect()

@@ -25,9 +25,10 @@ from tasks.cluster import LOCAL, open_cluster
 from tasks.contenders import status_code
 from tasks.limits import limits_on
 from tasks.own_systems import OwnSystems
+from tasks.places import require_writable
 from tasks.provenance import environment, machine, source_digest
 from tasks.stages import DataSetRequest, ensure_data_sets, track
-from tasks.store import open_store, require_writable
+from tasks.store import open_store
 from tasks.tracking import Record, StoredInput, mlflow_report, open_tracking
 from tasks.zarr_systems import is_zarr
 

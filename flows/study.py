@@ -27,9 +27,9 @@ from flows.shard_commands import study_origin
 from tasks.artifacts import show_report, verdict_in_words
 from tasks.cluster import LOCAL, open_cluster
 from tasks.limits import limits_on
+from tasks.places import require_writable
 from tasks.scoring import in_plain_words, tally
 from tasks.stages import DataSetRequest, ResultsRequest, ensure_data_sets, ensure_results, score, track
-from tasks.store import require_writable
 from tasks.study import Size
 from tasks.tracking import Record, mlflow_report, open_tracking
 

@@ -20,17 +20,17 @@ from kernels.result import Status
 from tasks.check_sample import Check, check_parameters, check_residuals
 from tasks.contenders import status_code
 from tasks.datasets import CERTIFIED, DESCRIBED, RESIDUAL, SOLUTION, STATUS, DataSet, certificate
+from tasks.layout import Layout
 from tasks.own_systems import OwnSystems
+from tasks.places import one_line
 from tasks.statistics import moments, store_statistics
 from tasks.store import (
     FORMAT_VERSION,
     SHARD_MOMENTS,
     DamagedShardError,
-    Layout,
     canonical_digest,
     decode_shard,
     is_intact,
-    one_line,
     open_store,
     store_state,
 )

@@ -12,19 +12,12 @@ from data.problem import Problem, Variable, make_fields
 from data.sampling import Sampling, Split
 from kernels.result import Status
 from tasks.contenders import Outcome, first_failure, status_code, status_legend
+from tasks.layout import Description, Layout
 from tasks.limits import GENEROUS, Limits, run_watched
+from tasks.places import join_url
 from tasks.provenance import environment, source_digest
 from tasks.storage import EVERY_BIT, RESIDUAL_NOTE, Storage, round_mantissa
-from tasks.store import (
-    FORMAT_VERSION,
-    Description,
-    Layout,
-    canonical_digest,
-    complete_store,
-    join_url,
-    read_shard,
-    write_shard,
-)
+from tasks.store import FORMAT_VERSION, canonical_digest, complete_store, read_shard, write_shard
 from tasks.study import Contender, Metric
 from tasks.watchdog import Watchdog
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.datasets import DataSet, generate_shard
-from tasks.store import Description, prepare_store
+from tasks.layout import Description
+from tasks.store import prepare_store
 
 SAMPLE = 16  # as many as some solvers take together
 SLOW = 2.0

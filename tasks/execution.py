@@ -11,11 +11,12 @@ from itertools import islice
 from typing import Any
 
 from distributed import Client, KilledWorker, as_completed, get_worker
+from distributed.client import ClosedClientError
 
 from data.validation import InputError
 from tasks.cluster import connect
 from tasks.failures import Failure, Origin, ShardError
-from tasks.store import one_line
+from tasks.places import one_line
 
 RETRIES = 2
 IN_FLIGHT = 4000
@@ -120,8 +121,9 @@ def _heard(client: Client, handlers: Mapping[str, Callable[[tuple[float, Any]], 
     try:
         yield
     finally:
-        for topic in handlers:
-            client.unsubscribe_topic(topic)
+        with contextlib.suppress(ClosedClientError):  # the scheduler is gone, of which the body has heard
+            for topic in handlers:
+                client.unsubscribe_topic(topic)
 
 
 def _reported(work: Callable[[int], ShardReport], shard: int) -> ShardReport:

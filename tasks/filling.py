@@ -9,9 +9,10 @@ from prefect import get_run_logger
 from tasks.damage import damaged_coordinates, damaged_shards, discard_shards, restore_coordinates
 from tasks.execution import Batch, ShardReport, run_shards
 from tasks.failures import Failure, Failures
+from tasks.layout import Description, Layout
 from tasks.logs import fields, log_shards
 from tasks.progress import show_progress
-from tasks.store import DamagedShardError, Description, Layout, prepare_store, store_state
+from tasks.store import DamagedShardError, prepare_store, store_state
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ def fill(address: str, stores: Sequence[Unfilled], description: str, key: str) -
     for store in stores:
         if not store.missing.shards:
             store.complete()
-    if done == total:
-        return filled
     batches = [store.missing for store in stores]
-    shards = run_shards(address, batches, lambda number, failure: failures[number].lose(failure))
     with show_progress(description, key, done, total) as advance:
+        if done == total:
+            return filled
+        shards = run_shards(address, batches, lambda number, failure: failures[number].lose(failure))
         for number, report in log_shards(shards, description, done, total):
             store, reports = stores[number], filled[number].reports
             reports.append(report)

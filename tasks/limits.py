@@ -59,10 +59,10 @@ def run_watched(
     """Run a contender on a shard (see :func:`run_contender`) within limits, which are those of the watchdog too.
 
     They hold where this process may end without harm: that of a worker with one thread and a nanny. One that takes too
-    long ends it; when the shard is tried again it is passed over as failed.
+    long ends it, as one that crashes does; when the shard is tried again it is passed over as failed.
     """
-    if place := watchdog.where_it_hung(contender.name, run_contender.__name__):
-        return [failed(f"it took longer than the limit of {limits.seconds:g} s ({place})")] * len(instances)
+    if reason := watchdog.why_it_ended(contender.name, run_contender.__name__):
+        return [failed(reason)] * len(instances)
     announce(contender.name)
     if not is_replaceable():
         return run_contender(contender, instances, *context)
@@ -73,8 +73,10 @@ def run_watched(
 def run_alone(limits: Limits, contender: Contender, instances: Sequence[Any], *context: Any) -> list[Outcome]:
     """Run a contender within limits in a process that does nothing else.
 
-    If it takes too long, the stacks of all threads go to standard error and the process ends with status 1.
+    If it takes too long, the stacks of all threads go to standard error and the process ends with status 1. If it
+    crashes, they go there too.
     """
+    faulthandler.enable(2)
     faulthandler.dump_traceback_later(limits.seconds, exit=True, file=2)
     try:
         return _run_in_memory(limits, contender, instances, *context)

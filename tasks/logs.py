@@ -18,7 +18,7 @@ import fsspec
 from prefect import get_run_logger, runtime
 from prefect.exceptions import MissingContextError
 
-from tasks.store import is_local, join_url
+from tasks.places import is_local, join_url
 
 LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 FOLDER = "logs"

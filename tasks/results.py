@@ -11,9 +11,11 @@ from threadpoolctl import threadpool_limits
 from data.problem import Variable
 from tasks.contenders import Outcome, first_failure, status_code, status_legend
 from tasks.datasets import DataSet, load_instances
+from tasks.layout import Description, Layout
 from tasks.limits import Limits, run_watched
+from tasks.places import join_url
 from tasks.provenance import environment, machine, source_digest
-from tasks.store import FORMAT_VERSION, Description, Layout, canonical_digest, join_url, write_shard
+from tasks.store import FORMAT_VERSION, canonical_digest, write_shard
 from tasks.study import Agreement, Contender, Metric
 from tasks.watchdog import Watchdog
 

@@ -19,19 +19,8 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from tasks.layout import CHUNK_BYTES as CHUNK_BYTES
-from tasks.layout import Description as Description
-from tasks.layout import Layout as Layout
-from tasks.layout import assert_aligned as assert_aligned
-from tasks.places import StoreError as StoreError
-from tasks.places import UnreachableError as UnreachableError
-from tasks.places import is_local as is_local
-from tasks.places import join_url as join_url
-from tasks.places import one_line as one_line
-from tasks.places import reaching as reaching
-from tasks.places import require_writable as require_writable
-from tasks.places import store_exists as store_exists
-from tasks.places import without_credentials as without_credentials
+from tasks.layout import Description, Layout, assert_aligned
+from tasks.places import StoreError, UnreachableError, is_local, one_line, reaching
 from tasks.statistics import MOMENTS, moments, store_statistics
 
 FORMAT_VERSION = 2

@@ -23,7 +23,8 @@ from sqlalchemy.pool import NullPool
 
 from data.validation import InputError
 from tasks.liveness import HOST, PROCESS, this_host, this_process
-from tasks.store import canonical_digest, is_local, join_url, without_credentials
+from tasks.places import is_local, join_url, without_credentials
+from tasks.store import canonical_digest
 
 if TYPE_CHECKING:  # most of what is logged has no figures
     from matplotlib.figure import Figure

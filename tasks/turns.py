@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from tasks.store import is_local
+from tasks.places import is_local
 
 _POLL_SECONDS = 0.1
 

@@ -13,7 +13,7 @@ from data.systems.source import DIGEST_LENGTH
 from data.systems.stacked import STACKED, StackedSystems
 from data.systems.system import one_line
 from data.validation import InputError
-from tasks.store import is_local
+from tasks.places import is_local
 
 _METADATA = ("zarr.json", ".zgroup", ".zarray")
 

@@ -15,7 +15,7 @@ from data.validation import InputError
 from flows.cli_options import quiet
 from flows.doctor import examine
 from flows.plan import absolute_url
-from tasks.store import without_credentials
+from tasks.places import without_credentials
 from tasks.tracking import TrackingError, open_tracking
 
 REPOSITORY = Path(__file__).parent.parent

@@ -9,15 +9,16 @@ import pytest
 
 pytest.register_assert_rewrite("fault_case", "fault_kinds", "fault_world")
 
-from fault_study import registered  # noqa: E402
+import fault_study  # noqa: E402
 from fault_world import World  # noqa: E402
+from own_study import registered  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def world(make_root):
     """Servers, a store that nobody disturbs, and room for stores that somebody does."""
     folder = Path(tempfile.mkdtemp(prefix="faults-"))  # a socket's name must be short
-    with registered():
+    with registered(fault_study):
         shared = World(folder, make_root("faults"))
         yield shared
         shared.close()

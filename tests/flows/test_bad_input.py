@@ -12,7 +12,8 @@ from files import bytes_below
 from flows.plan import plan_study
 from flows.registry import find_study
 from flows.study import StudyName, run_study
-from tasks.store import Description, Layout, prepare_store
+from tasks.layout import Description, Layout
+from tasks.store import prepare_store
 from tasks.study import Size
 
 RUN = ["run", "skr", "--size", "small"]

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import failing_study
+import own_study
 import pytest
 from click.testing import CliRunner
 from prefect.client.orchestration import get_client
@@ -29,10 +30,10 @@ REASONS = {
 def assay(tmp_path_factory, prefect_api):
     """The command line with the failing study."""
     folder = tmp_path_factory.mktemp("failing")
-    environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(Path(failing_study.__file__).parent)}
+    environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(Path(own_study.__file__).parent)}
 
     def assay(*arguments):
-        program = [sys.executable, failing_study.__file__, *arguments]
+        program = [sys.executable, own_study.__file__, "failing_study", *arguments]
         return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
 
     assay.folder = folder
@@ -99,7 +100,7 @@ def test_the_command_that_is_reported_reproduces_all_the_failures_of_the_shard_a
     assert "overflows: 2 not_finite of 2; 6 steps; last residual 0.25;" in ended.stdout
     assert 'raise ArithmeticError("no [sum] at all")' in ended.stdout
     assert ended.stdout.endswith("sleeps: ")
-    assert 'failing_study.py", line 49 in sleep' in ended.stderr
+    assert re.search(r'failing_study.py", line \d+ in sleep', ended.stderr)
     assert list(assay.folder.iterdir()) == before
 
 

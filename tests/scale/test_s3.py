@@ -18,8 +18,9 @@ from flows.registry import find_study
 from flows.study import StudyName, run_study
 from tasks.cluster import open_cluster
 from tasks.damage import discard_shards
+from tasks.places import StoreError, require_writable
 from tasks.results import results_url
-from tasks.store import DIGESTS, StoreError, require_writable, store_state
+from tasks.store import DIGESTS, store_state
 from tasks.study import Size
 
 STUDY = "compensated-summation"

@@ -55,8 +55,8 @@ def family_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 @contextmanager
-def assay_up(folder: Path) -> Iterator[SimpleNamespace]:
-    """The running services; whatever becomes of the tests, none of their processes is left."""
+def assay_up(folder: Path, **settings: str) -> Iterator[SimpleNamespace]:
+    """The running services in an environment; whatever becomes of the tests, none of their processes is left."""
     prefect_port, mlflow_port = free_port(), free_port()
     store = folder / "store"
     ports = ["--prefect-port", str(prefect_port), "--mlflow-port", str(mlflow_port)]
@@ -65,7 +65,7 @@ def assay_up(folder: Path) -> Iterator[SimpleNamespace]:
         subprocess.Popen(
             [ASSAY, "up", *ports, "--store", str(store)],
             cwd=folder,
-            env=environment_in(folder),
+            env=environment_in(folder, **settings),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

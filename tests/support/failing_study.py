@@ -1,12 +1,11 @@
-"""A study of which everything fails that can: run as a program, the command line with that study."""
+"""A study of which everything fails that can."""
 
-import sys
+import ctypes
 import time
 
 import numpy as np
 
 from data.examples.cancelling_sums import CancellingSums
-from flows.registry import study_families
 from kernels.examples.compensated_summation import exact_sum
 from kernels.result import Result, Status
 from tasks.claims import Claim, ratio
@@ -42,6 +41,10 @@ def overflow(terms):
 
 def eat(terms):
     return Result(np.ones(2**30), Status.CONVERGED, np.empty(0))  # 8 GiB
+
+
+def crash(terms):
+    ctypes.string_at(0)
 
 
 def sleep(terms):
@@ -82,18 +85,3 @@ STUDY = Study(
     headline=("exact",),
     method="None.",
 )
-
-
-def register():
-    """Let the command line find the study, as if it lay in the folder of the studies."""
-    study_families()[NAME] = "examples"
-    sys.modules[f"flows.studies.examples.{NAME}"] = sys.modules[__name__]
-
-
-if __name__ == "__main__":
-    import failing_study
-
-    from flows.cli import main
-
-    failing_study.register()
-    main()

@@ -93,7 +93,7 @@ class Case:
             return command
         with out.open("wb") as output, err.open("wb") as errors:
             command = subprocess.Popen(
-                [sys.executable, str(SUPPORT / "assay_with_fault_study.py"), *arguments],
+                [sys.executable, str(SUPPORT / "own_study.py"), "fault_study", *arguments],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -1,14 +1,11 @@
 """A small study with curves, one contender of which does wrong on one instance when it is told to."""
 
-import contextlib
-import sys
 import time
 
 import numpy as np
 
 from data.examples.cancelling_sums import CancellingSums
 from data.problem import make_fields
-from flows.registry import study_families
 from kernels.examples.compensated_summation import compensated_sum, exact_sum, recursive_sum
 from kernels.result import Result, Status
 from tasks.claims import Claim, ratio
@@ -87,22 +84,3 @@ STUDY = Study(
     headline=("partial",),
     method="None.",
 )
-
-
-MODULE = f"flows.studies.examples.{NAME.replace('-', '_')}"
-
-
-def register():
-    """Let the command line find the study, as if it lay in the folder of the studies."""
-    study_families()[NAME] = "examples"
-    sys.modules[MODULE] = sys.modules[__name__]
-
-
-@contextlib.contextmanager
-def registered():
-    """Let this process find the study meanwhile."""
-    register()
-    try:
-        yield
-    finally:
-        del study_families()[NAME], sys.modules[MODULE]

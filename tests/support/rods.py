@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from data.problem import Variable
-from tasks.store import Description, Layout, complete_store, prepare_store, write_shard
+from tasks.layout import Description, Layout
+from tasks.store import complete_store, prepare_store, write_shard
 
 TEMPERATURE = Variable(("x",), (4,), "temperature", "K")
 STATUS = Variable((), (), "status", dtype="int8")

@@ -89,7 +89,7 @@ if __name__ == "__main__":
     from flows.cli_options import quiet
 
     quiet(False)  # before what it quiets is imported
-    importlib.import_module("fault_study").register()
+    importlib.import_module("own_study").register(importlib.import_module("fault_study"))
     for module in NEEDED:
         importlib.import_module(module)
 

@@ -1,3 +1,6 @@
+import time
+
+import numba
 import numpy as np
 import pytest
 import threadpoolctl
@@ -100,19 +103,32 @@ def test_a_contender_is_warmed_up_once_in_a_process_and_on_one_instance():
     assert calls == [3.0, 3.0, 4.0, 0.0, 1.0]
 
 
-def test_the_warm_up_is_not_timed():
-    spent = []
+@pytest.mark.parametrize(("loads", "runs"), [(False, 1), (True, 2)])
+def test_a_long_first_run_counts_unless_it_loads_code(loads, runs):
+    calls = []
+    increment = numba.njit(lambda x: x + 1)
 
-    def busy_at_first(instance):
-        rounds = 300 if not spent else 1
-        spent.append(rounds)
-        for _ in range(rounds):
-            np.linalg.norm(np.ones(10**5))
-        return double(instance)
+    def long(instance):
+        calls.append(instance[0])
+        time.sleep(0.3)
+        return double(instance + (increment(1.0) - 2.0 if loads else 0.0))
 
-    (outcome,) = run_contender(Contender("compiled", busy_at_first), INSTANCES[:1], seed=0, first=0)
-    assert spent == [300, 1]
-    assert outcome.failure == ""
+    outcomes = run_contender(Contender(f"long, {loads}", long), INSTANCES[:2], seed=0, first=0)
+    assert calls == [0.0] * runs + [1.0]
+    assert values(outcomes) == [[0.0], [2.0]]
+
+
+def test_a_long_first_run_of_a_sequence_does_not_count():
+    calls = []
+
+    def long(instances):
+        for position, instance in enumerate(instances):
+            calls.append(instance[0])
+            time.sleep(0.3)
+            yield position, double(instance)
+
+    run_contender(Contender("long sequence", long, sequential=True), INSTANCES[:2], seed=0, first=0)
+    assert calls == [0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("sequential", [False, True])

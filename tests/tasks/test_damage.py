@@ -7,15 +7,8 @@ from files import bytes_below
 from rods import LAYOUT, MEASURED, arrays, describe, finished_store, flip_a_bit, truncate, zeros
 
 from tasks.damage import damaged_coordinates, damaged_shards, discard_shards, restore_coordinates
-from tasks.store import (
-    DamagedShardError,
-    StoreError,
-    complete_store,
-    prepare_store,
-    read_shard,
-    store_state,
-    write_shard,
-)
+from tasks.places import StoreError
+from tasks.store import DamagedShardError, complete_store, prepare_store, read_shard, store_state, write_shard
 
 
 @pytest.fixture

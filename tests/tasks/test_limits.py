@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 from data_sets import darcy
-from failing_study import eat, sleep
+from failing_study import crash, eat, sleep
 from shard_work import fill_a_list, fill_compiled
 
 from kernels.examples.compensated_summation import exact_sum
@@ -54,14 +54,21 @@ def test_the_workers_of_a_machine_share_its_memory(dask_cluster, monkeypatch):
     assert Limits(5.0, sharers=12).nbytes == GIBIBYTE
 
 
-def test_a_solver_that_hangs_leaves_its_shard_unsolved(dask_cluster, tmp_path):
-    data_set, url = darcy(count=2, solver=Contender("sleeps", sleep)), str(tmp_path / "a.zarr")
+@pytest.mark.parametrize(
+    ("solve", "reason"),
+    [
+        (sleep, "it took longer than the limit of 1 s (sleep, failing_study.py line "),
+        (crash, "it crashed, Segmentation fault (string_at, __init__.py line "),
+    ],
+)
+def test_a_solver_that_hangs_or_crashes_leaves_its_shard_unsolved(dask_cluster, tmp_path, solve, reason):
+    data_set, url = darcy(count=2, solver=Contender("suspect", solve)), str(tmp_path / "a.zarr")
     prepare_store(url, data_set.layout(), data_set.describe)
     work = partial(generate_shard, data_set, url, limits=Limits(1.0))
     ((_, report),) = run_shards(dask_cluster, [Batch(Origin("darcy"), work, [0])])
     complete_data_set(url)
     (failure,) = report["failures"]
-    assert failure["reason"].startswith("it took longer than the limit of 1 s (sleep, failing_study.py line")
+    assert failure["reason"].startswith(reason)
     assert (report["unsolved"], report["cpu_seconds"]) == (2, 0)
     stored = open_store(url, "r")
     assert (np.asarray(stored["status"]) == status_code(Status.FAILED)).all()

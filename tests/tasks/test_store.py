@@ -14,18 +14,14 @@ from rods import LAYOUT, arrays, describe, finished_store
 
 from data.problem import Variable
 from tasks.damage import damaged_shards
+from tasks.layout import CHUNK_BYTES, Layout, assert_aligned
+from tasks.places import StoreError, join_url, require_writable
 from tasks.store import (
-    CHUNK_BYTES,
-    Layout,
-    StoreError,
-    assert_aligned,
     canonical_digest,
     complete_store,
-    join_url,
     open_store,
     prepare_store,
     read_shard,
-    require_writable,
     store_state,
     write_shard,
 )

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from functools import partial
+from signal import Signals
 
 import pytest
 import xarray as xr
@@ -40,6 +43,20 @@ Thread 0x2 (most recent call first):
   File "/opt/kernels/iteration.py", line 12 in iterate
   File "/opt/tasks/contenders.py", line 60 in run_contender
 """
+CRASH = """
+import os
+import sys
+from tasks.watchdog import Watchdog
+
+def crash():
+    os.kill(os.getpid(), int(sys.argv[2]))
+
+def compute():
+    crash()
+
+with Watchdog(sys.argv[1], 3, 5.0).watch("a"):
+    compute()
+"""
 
 
 @pytest.mark.slow
@@ -74,7 +91,7 @@ def test_what_ends_in_time_leaves_nothing(tmp_path):
     watchdog = Watchdog(str(tmp_path / "hung"), 3, 100.0)
     with pytest.raises(ArithmeticError), watchdog.watch("a"):
         raise ArithmeticError
-    assert watchdog.where_it_hung("a", "run_contender") is None
+    assert watchdog.why_it_ended("a", "run_contender") is None
     watchdog.forget()
     assert list(tmp_path.iterdir()) == []
 
@@ -82,11 +99,22 @@ def test_what_ends_in_time_leaves_nothing(tmp_path):
 def test_the_word_names_the_innermost_frame_of_the_contender(tmp_path):
     watchdog = Watchdog(str(tmp_path / "hung"), 3, 5.0)
     (tmp_path / "hung-3-a-5s").write_text(STACKS)
-    assert watchdog.where_it_hung("a", "run_contender") == "iterate, iteration.py line 12"
-    assert watchdog.where_it_hung("a", "another") == "place unknown"
-    assert watchdog.where_it_hung("b", "run_contender") is None
+    late = "it took longer than the limit of 5 s"
+    assert watchdog.why_it_ended("a", "run_contender") == f"{late} (iterate, iteration.py line 12)"
+    assert watchdog.why_it_ended("a", "another") == f"{late} (place unknown)"
+    assert watchdog.why_it_ended("b", "run_contender") is None
     longer = Watchdog(str(tmp_path / "hung"), 3, 10.0)
-    assert longer.where_it_hung("a", "run_contender") is None, "a longer limit is a new try"
+    assert longer.why_it_ended("a", "run_contender") is None, "a longer limit is a new try"
+
+
+@pytest.mark.parametrize("signal", [Signals.SIGSEGV, Signals.SIGABRT])
+def test_the_word_of_a_crash_names_its_signal_and_where_it_was(tmp_path, signal):
+    place = str(tmp_path / "hung")
+    ended = subprocess.run([sys.executable, "-c", CRASH, place, str(int(signal))], check=False)
+    assert ended.returncode == -signal
+    reason = Watchdog(place, 3, 5.0).why_it_ended("a", "compute")
+    name = {Signals.SIGSEGV: "Segmentation fault", Signals.SIGABRT: "Aborted"}[signal]
+    assert reason == f"it crashed, {name} (crash, <string> line 7)"
 
 
 def test_the_words_of_other_shards_are_kept(tmp_path):
