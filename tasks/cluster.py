@@ -5,18 +5,14 @@ import logging
 import os
 import socket
 import ssl
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import dask
 from distributed import Client, LocalCluster
 from distributed.comm.addressing import parse_address, parse_host_port
-from distributed.diskutils import WorkSpace
 from distributed.security import Security
 
-from data.scratch import SCRATCH
 from data.validation import InputError
 
 LOCAL = "local"
@@ -61,7 +57,6 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
     in_process = scheduler == IN_PROCESS
     with (
         dask.config.set(CONFIGURATION),
-        _scratch() as scratch,
         LocalCluster(
             n_workers=1 if in_process else workers or os.cpu_count() or 1,
             threads_per_worker=1,
@@ -72,21 +67,10 @@ def open_cluster(scheduler: str = LOCAL, workers: int | None = None) -> Iterator
             # What matters reaches the flow as an exception; workers only complain of a scheduler that closed first.
             silence_logs=logging.CRITICAL,
             memory_limit=0,
-            **({} if in_process else {"preload": ["tasks.interrupts"], "env": {SCRATCH: scratch}}),
+            preload=[] if in_process else ["tasks.interrupts"],
         ) as cluster,
     ):
         yield cluster.scheduler_address
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[str]:
-    """A folder for what workers share; of a run that was killed, Dask removes it with those of the workers."""
-    place = dask.config.get("temporary-directory") or tempfile.gettempdir()
-    folder = WorkSpace(str(Path(place, "dask-scratch-space"))).new_work_dir(prefix="shared-")
-    try:
-        yield folder.dir_path
-    finally:
-        folder.release()
 
 
 @contextlib.contextmanager

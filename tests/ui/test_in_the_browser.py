@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from assay_up import assay_up, deployments, finish, found, read
+from assay_up import assay_up, deployments, finish, found, read, request_run
 from browser import HEIGHT, Browser, find_browser
+from mlflow import MlflowClient
 
 from flows.registry import study_families
 from tasks.study import Size
@@ -262,6 +263,19 @@ def test_a_figure_of_a_study_is_seen_in_mlflow(browser, services, mlflow_run):
     wide = browser.wait_for(lambda: [image for image in browser.images() if image.rect["width"] > 300])
     assert wide
     browser.picture("mlflow-figure")
+
+
+def test_comparing_two_runs_of_a_study_shows_what_changed(browser, services, mlflow_run):
+    experiment, run = mlflow_run
+    again = request_run(services, "run-study", {"study": STUDY, "size": "small", "settings": {"seed": 7}})
+    assert finish(services, again.json()["id"])["type"] == "COMPLETED"
+    client = MlflowClient(services.mlflow)
+    parents = client.search_runs([experiment], "tags.`assay.parent` = 'yes'")
+    assert {one.data.params["seed"] for one in parents} == {"0", "7"}
+    (other,) = {one.info.run_id for one in parents} - {run}
+    open_mlflow(browser, services, f'compare-runs?runs=["{run}","{other}"]&experiments=["{experiment}"]')
+    browser.read("Comparing 2 Runs")
+    browser.picture("mlflow-compare")
 
 
 def test_a_data_set_is_made_from_its_form(browser, services):

@@ -1,7 +1,7 @@
 """Training the network on one matrix, without any solution: what it proposes shall leave a small residual."""
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from data.pde.pressure.domains import pressure_matrix
 from data.pde.pressure.network import forward, initial_weights
 from data.pde.pressure.ritz import ritz_mixtures, ritz_vectors
-from data.scratch import computed_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Training:
 
 @lru_cache(maxsize=16)
 def trained_weights(training: Training, seed: int, network: int) -> NDArray[np.float32]:
-    """The weights of network number ``network`` of a seed, flat: trained once on a local cluster, else in a process.
+    """The weights of network number ``network`` of a seed, flat: trained at the first call in a process.
 
     Parameters
     ----------
@@ -57,13 +56,6 @@ def trained_weights(training: Training, seed: int, network: int) -> NDArray[np.f
     ndarray, shape (w,), float32
         Read-only, in the order of :func:`~data.pde.pressure.network.weight_shapes`.
     """
-    words = "-".join(str(word) for word in (*astuple(training), seed, network))
-    weights = computed_once(f"pressure-network-{words}", lambda: _train(training, seed, network))
-    weights.flags.writeable = False
-    return weights
-
-
-def _train(training: Training, seed: int, network: int) -> NDArray[np.float32]:
     import jax
 
     random = np.random.default_rng(np.random.SeedSequence([seed, network]))
@@ -78,7 +70,9 @@ def _train(training: Training, seed: int, network: int) -> NDArray[np.float32]:
             order = random.permutation(len(rhs))
             for first in range(0, len(rhs) - training.batch + 1, training.batch):
                 weights, state = step(weights, state, rhs[order[first : first + training.batch]])
-        return np.concatenate([np.asarray(layer).ravel() for layer in weights])
+        flat = np.concatenate([np.asarray(layer).ravel() for layer in weights])
+    flat.flags.writeable = False
+    return flat
 
 
 @lru_cache(maxsize=4)
