@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
@@ -104,6 +105,8 @@ def open_tracking(root: str, *, probe: bool = True) -> MlflowClient:
     """
     uri = tracking_uri(root)
     if uri.startswith(("http://", "https://")):
+        # MLflow would print the address of every run, with the password that the server's has, among our output.
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
         if probe:
             check_server(uri)
     elif uri.startswith(DATABASES):

@@ -29,6 +29,7 @@ from mlflow import MlflowClient
 from data.validation import InputError
 from flows.prefect_setup import DEPLOYMENT_FILE, create_work_pool, declare_silent_runs_dead, deploy
 from flows.services import require_free_port
+from tasks.tracking import Record, log_record, open_tracking
 
 # One server for all of them, also where tests are spread over processes.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("services")]
@@ -63,6 +64,14 @@ def test_the_user_interfaces_answer(services):
     assert "<html" in read(services.api.removesuffix("/api") + "/").text
     assert "<html" in read(services.mlflow).text
     assert read(services.api.removesuffix("/api") + "/ui-settings").json()["api_url"] == services.api
+
+
+def test_logging_to_the_mlflow_server_prints_nothing(services, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", services.mlflow.replace("://", "://me:correct-horse@"))
+    root = str(services.store)
+    logged = log_record(open_tracking(root), root, "quiet", "once", lambda: Record("parent", "once"))
+    assert logged.tracking_uri == services.mlflow
+    assert capsys.readouterr() == ("", "")
 
 
 def test_everything_listens_on_the_loopback_only(services):

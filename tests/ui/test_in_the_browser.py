@@ -275,6 +275,8 @@ def test_comparing_two_runs_of_a_study_shows_what_changed(browser, services, mlf
     (other,) = {one.info.run_id for one in parents} - {run}
     open_mlflow(browser, services, f'compare-runs?runs=["{run}","{other}"]&experiments=["{experiment}"]')
     browser.read("Comparing 2 Runs")
+    for one in (run, other):
+        browser.see(f"//a[normalize-space(.)='{one}']")
     browser.picture("mlflow-compare")
 
 
