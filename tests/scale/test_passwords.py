@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from assay_up import ENDED, assay_up, free_port, wait_for
+from assay_up import assay_up, finish, free_port, request_run
+from mlflow import MlflowClient
 from servers import running, wait_for_answer
 
 USER, PASSWORD = "assay", "correct-horse"
@@ -28,24 +29,17 @@ def services(tmp_path_factory):
         }
         with assay_up(folder, **settings) as up:
             up.mlflow = f"http://127.0.0.1:{port}"
+            up.open_api, up.api = up.api, up.api.replace("://", f"://{USER}:{PASSWORD}@")
             yield up
 
 
 def test_a_run_from_its_form_ends_well_for_who_has_the_password(services):
-    assert httpx.post(f"{services.api}/deployments/filter", json={}).status_code == httpx.codes.UNAUTHORIZED
-    with httpx.Client(base_url=services.api, auth=(USER, PASSWORD), timeout=30) as server:
-        deployments = {one["name"]: one["id"] for one in server.post("/deployments/filter", json={}).json()}
-        address = f"/deployments/{deployments['run-study']}/create_flow_run"
-        run = server.post(address, json={"parameters": STUDY}).raise_for_status().json()["id"]
-
-        def ended():
-            state = server.get(f"/flow_runs/{run}").json()["state"]
-            return state if state["type"] in ENDED else None
-
-        state = wait_for(ended)
+    refused = httpx.post(f"{services.open_api}/deployments/filter", json={})
+    assert refused.status_code == httpx.codes.UNAUTHORIZED
+    state = finish(services, request_run(services, "run-study", STUDY).json()["id"])
     assert state["type"] == "COMPLETED", state["message"]
-    experiments = httpx.post(f"{services.mlflow}/api/2.0/mlflow/experiments/search", json={"max_results": 10}).json()
-    assert STUDY["study"] in {one["name"] for one in experiments["experiments"]}
+    experiments = MlflowClient(services.mlflow).search_experiments()
+    assert STUDY["study"] in {experiment.name for experiment in experiments}
 
 
 def test_no_password_is_printed_or_kept(services):
