@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOMENTS = ("count", "mean", "squared_deviations", "minimum", "maximum", "instances_not_finite")
+STATISTICS = ("mean", "standard_deviation", "actual_range", "instances_not_finite")
+"""The attributes of a variable that come from moments."""
 
 
 def moments(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from zarr.codecs import ZstdCodec
 
 from tasks.layout import Description, Layout, assert_aligned
 from tasks.places import StoreError, UnreachableError, is_local, one_line, reaching
-from tasks.statistics import MOMENTS, moments, store_statistics
+from tasks.statistics import MOMENTS, STATISTICS, moments, store_statistics
 
 FORMAT_VERSION = 2
 DIGEST_BYTES = 16
@@ -221,7 +221,8 @@ def complete_store(url: str, certify: Callable[[Mapping[str, Any]], Mapping[str,
         _remove_half_written(url)
         if SHARD_MOMENTS in group:
             for name, measured in store_statistics(*_all_moments(url, group)).items():
-                group[name].attrs.update(measured)
+                described = {key: value for key, value in group[name].attrs.items() if key not in STATISTICS}
+                group[name].attrs.put({**described, **measured})  # none is left of moments that were damaged
         group.attrs.update(certify(dict(group.arrays())))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
