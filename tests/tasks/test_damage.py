@@ -8,7 +8,18 @@ from rods import LAYOUT, MEASURED, arrays, describe, finished_store, flip_a_bit,
 
 from tasks.damage import damaged_coordinates, damaged_shards, discard_shards, restore_coordinates
 from tasks.places import StoreError
-from tasks.store import DamagedShardError, complete_store, prepare_store, read_shard, store_state, write_shard
+from tasks.statistics import MOMENTS
+from tasks.store import (
+    SHARD_MOMENTS,
+    DamagedShardError,
+    complete_store,
+    open_store,
+    prepare_store,
+    read_shard,
+    store_state,
+    stored_array,
+    write_shard,
+)
 
 
 @pytest.fixture
@@ -49,6 +60,22 @@ def test_a_damaged_chunk_is_found_named_and_repaired(url, damage, chunk):
     write_shard(url, LAYOUT, 1, arrays(1))
     complete_store(url)
     assert bytes_below(path) == intact
+
+
+def test_statistics_of_damaged_moments_do_not_outlast_their_repair(url, tmp_path):
+    undisturbed = str(tmp_path / "undisturbed.zarr")
+    for place in (undisturbed, url):
+        for shard in prepare_store(place, MEASURED, describe):
+            write_shard(place, MEASURED, shard, arrays(shard))
+    complete_store(undisturbed)
+    stored_array(open_store(url), SHARD_MOMENTS)[1, 0, MOMENTS.index("instances_not_finite")] = 5e-324
+    complete_store(url)
+    assert open_store(url)["temperature"].attrs["instances_not_finite"] == 0
+    assert list(damaged_shards(url, MEASURED)) == [1]
+    discard_shards(url, [1])
+    write_shard(url, MEASURED, 1, arrays(1))
+    complete_store(url)
+    assert bytes_below(Path(url)) == bytes_below(Path(undisturbed))
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, truncate, flip_a_bit])
