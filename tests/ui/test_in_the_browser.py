@@ -188,7 +188,7 @@ def test_a_run_from_the_form_is_seen_to_complete(browser, services, study_run):
 def test_a_run_shows_a_bar_for_each_stage(browser, services, study_run):
     of_run = {"flow_run_id": {"any_": [study_run]}, "type": {"any_": ["progress"]}}
     stages = found(f"{services.api}/artifacts/filter", artifacts=of_run)
-    assert {stage["key"].rsplit("-", 1)[0] for stage in stages} == {"data-set", "results"}
+    assert {stage["key"].rsplit("-", 1)[0] for stage in stages} == {"data-sets", "results"}
     open_run(browser, services, study_run, "Artifacts")
     browser.read(f"report-{STUDY}")
     browser.picture("prefect-run")
