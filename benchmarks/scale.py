@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from flows.data_set_plan import plan_data_sets
 from flows.embedded_server import free_port, prefect_server
 from tasks.cluster import connect
 from tasks.datasets import DataSet, complete_data_set, generate_shard
-from tasks.execution import IN_FLIGHT, announce, run_shards
+from tasks.execution import IN_FLIGHT, Batch, announce, run_shards
 from tasks.failures import Origin
 from tasks.store import DIGESTS, SHARD_MOMENTS, prepare_store
 from tasks.tracking import tracking_uri
@@ -107,9 +108,10 @@ def measure_fan_out(workers: int, shards: int) -> FanOut:
             before, started = _processor(scheduler), time.perf_counter()
             time.sleep(IDLE_SECONDS)
             idle = (_processor(scheduler) - before) / (time.perf_counter() - started)
-        arguments = (_data_set(shards), "s3://bucket/assay/datasets/a-name-of-usual-length.zarr")
+        url = "s3://bucket/assay/datasets/a-name-of-usual-length.zarr"
+        batch = Batch(Origin("darcy", "scale"), partial(announce_contenders, _data_set(shards), url), range(shards))
         before, flow_before, started = _processor(scheduler), time.process_time(), time.perf_counter()
-        for _ in run_shards(address, announce_contenders, arguments, range(shards), Origin("darcy", "scale")):
+        for _ in run_shards(address, [batch]):
             pass
         resting = idle * (time.perf_counter() - started)
         return FanOut(
