@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="the smallest control problem alone, once")
     options = parser.parse_args(arguments)
     sides = (3,) if options.quick else (4, 8, 16, 32)
-    models = [(f"control, side {side}", PoissonControl(side=side), side) for side in sides]
+    models: list[tuple[str, Any, int]] = [(f"control, side {side}", PoissonControl(side=side), side) for side in sides]
     if not options.quick:
         models.insert(0, ("logistic", ConstrainedLogistic(), 0))
     with threadpool_limits(1):
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _solvers(instance: Any, side: int) -> dict[str, Solve]:
-    curvature = {"least_curvature": 1e-6 if side else 1e-2, "tolerance": TOLERANCE}
+    curvature: dict[str, Any] = {"least_curvature": 1e-6 if side else 1e-2, "tolerance": TOLERANCE}
     newton = partial(adasketch_newton, instance, constants="practical", **curvature)
     found: dict[str, Solve] = {
         "Newton, LU": partial(newton, solver="lu"),

@@ -105,7 +105,7 @@ def _superlu(matrix: Any) -> Callable[[Array], Array]:
     factors = factorize(matrix)
     if factors is None:
         raise ArithmeticError("the matrix is singular")
-    return factors.solve  # type: ignore[no-any-return]
+    return factors.solve
 
 
 def _pardiso(pypardiso: Any, example: LinearSystem) -> Factorize:

@@ -24,7 +24,7 @@ from tasks.check_sample import residuals_of
 from tasks.datasets import SOLUTION, DataSet, complete_data_set, generate_shard
 from tasks.reading import Samples, shuffled_batches
 from tasks.storage import EVERY_BIT, Storage
-from tasks.store import prepare_store, read_shard, write_shard
+from tasks.store import prepare_store, read_shard, stored_array, write_shard
 from tasks.study import Contender, Metric
 
 SHARD_SIZE = 50
@@ -86,15 +86,16 @@ def _readers(count: int) -> dict[str, Callable[[str], int]]:
 
     def in_order(url: str) -> int:
         group = zarr.open_group(url, mode="r")
+        arrays = [stored_array(group, name) for name in ("coefficient", SOLUTION)]
         for first in range(0, count, SHARD_SIZE):
-            _ = [group[name][first : first + SHARD_SIZE].astype(np.float32) for name in ("coefficient", SOLUTION)]
+            _ = [np.asarray(array[first : first + SHARD_SIZE]).astype(np.float32) for array in arrays]
         return count
 
     def shuffled(url: str) -> int:
         return sum(len(coefficient) for coefficient, _ in shuffled_batches(url, batch_size=BATCH))
 
     def random_batches(url: str) -> int:
-        samples, order = Samples(url), np.random.default_rng(0).permutation(count)
+        samples, order = Samples(url), np.random.default_rng(0).permutation(count).tolist()
         return sum(len(samples.__getitems__(order[first : first + BATCH])) for first in range(0, count, BATCH))
 
     def single_samples(url: str) -> int:
@@ -123,7 +124,7 @@ def _encoding(data_set: DataSet, url: str) -> list[str]:
     layout = data_set.layout()
     chunks = [path for name in ("coefficient", SOLUTION) for path in Path(url, name, "c").rglob("*")]
     size = sum(path.stat().st_size for path in chunks if path.is_file())
-    plain = 2 * 8 * data_set.problem.grid**2
+    plain = 8 * sum(int(np.prod(layout.variables[name].shape)) for name in ("coefficient", SOLUTION))
     arrays = read_shard(url, layout, 0)
     again = replace(layout, digest="again")
     prepare_store(f"{url}-again", again, data_set.describe)
