@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from data.problem import Fields, Problem, Variable
-from data.sketching.real_tables import rand_health_insurance, standardised_rand_rows
+from data.sketching.real_tables import draw_rand_people, standardised_rand_rows
 
 DEGREES_OF_FREEDOM = 2.0
 
@@ -100,8 +100,8 @@ class RandMedianRegression(Problem):
         return {"people": Variable(("row",), (self.rows,), "rows of the data set", dtype="int64")}
 
     def draw(self, random: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """Different people, uniformly."""
-        return {"people": random.choice(rand_health_insurance().shape[0], self.rows, replace=False)}
+        """Different people, not all alike in any covariate."""
+        return {"people": draw_rand_people(random, self.rows)}
 
     def assemble(self, fields: Fields) -> LpRegression:
         """Visits on standardised covariates and a constant, in l_1."""

@@ -21,6 +21,15 @@ def rand_health_insurance() -> NDArray[np.float64]:
     return np.asarray(table)
 
 
+def draw_rand_people(random: np.random.Generator, count: int) -> NDArray[np.int64]:
+    """Different people, uniformly; drawn again where a covariate is the same for all, as the constant is."""
+    covariates = rand_health_insurance()[:, 1:]
+    while True:
+        people = random.choice(len(covariates), count, replace=False)
+        if np.ptp(covariates[people], axis=0).all():
+            return people
+
+
 def standardised_rand_rows(people: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The design, a constant and the covariates standardised over these people, shape (n, 10), and their visits."""
     chosen = rand_health_insurance()[people]

@@ -3,6 +3,7 @@ import pytest
 from pydantic import ValidationError
 
 from data.problem import make_fields
+from data.sketching.real_tables import draw_rand_people, rand_health_insurance, standardised_rand_rows
 from data.sketching.regression import NoisyRegression, RandHealthRegression, SpikyRegression
 
 PROBLEMS = {
@@ -94,3 +95,18 @@ def test_the_real_design_is_standardised_and_its_people_are_different():
 def test_impossible_parameters_are_refused(kind, parameters):
     with pytest.raises(ValidationError):
         kind(**parameters)
+
+
+def test_people_are_drawn_again_where_all_have_one_covariate_in_common():
+    covariates = rand_health_insurance()[:, 1:]
+
+    def first_draw_is_degenerate(seed):
+        people = np.random.default_rng(seed).choice(len(covariates), 200, replace=False)
+        return not np.ptp(covariates[people], axis=0).all()
+
+    seed = next(seed for seed in range(1000) if first_draw_is_degenerate(seed))
+    matrix, _ = standardised_rand_rows(draw_rand_people(np.random.default_rng(seed), 200))
+    assert np.linalg.matrix_rank(matrix) == 10
+    regular = next(seed for seed in range(1000) if not first_draw_is_degenerate(seed))
+    expected = np.random.default_rng(regular).choice(len(covariates), 200, replace=False)
+    assert (draw_rand_people(np.random.default_rng(regular), 200) == expected).all()
