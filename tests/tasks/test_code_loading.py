@@ -1,3 +1,4 @@
+import importlib
 import sys
 
 import jax
@@ -6,11 +7,6 @@ import numpy as np
 import pytest
 
 from tasks.code_loading import watch_loading
-
-
-def import_module():
-    sys.modules.pop("colorsys", None)
-    import colorsys  # noqa: F401
 
 
 @pytest.mark.parametrize("compiler", [numba.njit, jax.jit])
@@ -24,9 +20,10 @@ def test_compilation_is_noticed_also_for_other_types_and_a_second_call_is_none(c
         assert (first(), second()) == (True, False)
 
 
-def test_an_import_is_noticed():
+def test_an_import_is_noticed(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     with watch_loading() as has_loaded:
-        import_module()
+        importlib.import_module("colorsys")
     assert has_loaded()
 
 
